@@ -1,0 +1,81 @@
+package program
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Image is a container image: one program under the tags of its build variants.
+type Image struct {
+	// Repository is the image's name with its registry, for example registry.local/hotel/frontend.
+	Repository string
+	// Tags are the build variants that can be pulled; at least one.
+	Tags []string
+	// Name is the program's name; empty means Repository without its registry.
+	Name string
+	// Entrypoint is the argument vector when the container gives no command of its own; empty means "/" and the last element of Repository.
+	Entrypoint []string
+	// Program is what the image runs.
+	Program Func
+}
+
+// Registry holds the images that one binary offers. Its zero value is empty. It is filled in main, before it is used.
+type Registry struct {
+	images map[string]*Image
+}
+
+// Register adds images. It panics when a repository or program name is already taken or an image has no tag or program: both are mistakes of
+// the programmer.
+func (r *Registry) Register(images ...Image) {
+	if r.images == nil {
+		r.images = map[string]*Image{}
+	}
+	for _, im := range images {
+		_, path, _ := strings.Cut(im.Repository, "/")
+		if im.Name == "" {
+			im.Name = path
+		}
+		if len(im.Entrypoint) == 0 {
+			im.Entrypoint = []string{"/" + path[strings.LastIndex(path, "/")+1:]}
+		}
+		if im.Repository == "" || len(im.Tags) == 0 || im.Program == nil {
+			panic(fmt.Sprintf("register image %q: repository, tags and program are required", im.Repository))
+		}
+		if _, taken := r.images[im.Name]; taken {
+			panic(fmt.Sprintf("register image %q: program name %q is taken", im.Repository, im.Name))
+		}
+		r.images[im.Name] = &im
+	}
+}
+
+// Lookup returns the image whose program has this name.
+func (r *Registry) Lookup(name string) (*Image, bool) {
+	im, ok := r.images[name]
+	return im, ok
+}
+
+// Images returns all images, sorted by repository.
+func (r *Registry) Images() []*Image {
+	return slices.SortedFunc(maps.Values(r.images), func(a, b *Image) int { return cmp.Compare(a.Repository, b.Repository) })
+}
+
+// Listing is how a binary tells the container runtime what images it offers: --images prints a JSON list of it.
+type Listing struct {
+	Repository string   `json:"repository"`
+	Tags       []string `json:"tags"`
+	// Program is the name that goes into sandbox.Container.Program.
+	Program    string   `json:"program"`
+	Entrypoint []string `json:"entrypoint"`
+}
+
+// Listings describes every image, sorted by repository.
+func (r *Registry) Listings() []Listing {
+	out := []Listing{}
+	for _, im := range r.Images() {
+		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint})
+	}
+	return out
+}

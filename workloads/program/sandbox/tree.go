@@ -1,0 +1,319 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Tree is a container's file system: its root directory with its mounts over it. Every path is a container path, relative ones
+// start at the working directory. Symbolic links are followed inside the container, and whatever they say, nothing outside
+// the root and the mounts can be reached (os.Root). It is safe for concurrent use.
+type Tree struct {
+	cwd    string
+	mounts []mount // longest container path first; the last is the root.
+}
+
+type mount struct {
+	at       string // clean container path.
+	root     *os.Root
+	file     string // name below root when the mount is a single file.
+	readOnly bool
+}
+
+// devices are the host's devices that a container may open.
+var devices = []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"}
+
+// maxLinks bounds how many symbolic links one path may go through, as Linux does.
+const maxLinks = 40
+
+// NewTree opens the container's root and mounts. Mount points that the root lacks are made.
+func NewTree(c *Container) (*Tree, error) {
+	t := &Tree{cwd: path.Clean("/" + c.Cwd)}
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		return nil, fmt.Errorf("open container root: %w", err)
+	}
+	t.mounts = append(t.mounts, mount{at: "/", root: root})
+	for _, m := range c.Mounts {
+		if err := t.mount(m); err != nil {
+			t.Close()
+			return nil, fmt.Errorf("mount %s: %w", m.ContainerPath, err)
+		}
+	}
+	slices.SortStableFunc(t.mounts, func(a, b mount) int { return len(b.at) - len(a.at) })
+	return t, nil
+}
+
+func (t *Tree) mount(m Mount) error {
+	at := path.Clean("/" + m.ContainerPath)
+	info, err := os.Stat(m.HostPath)
+	if err != nil {
+		return err
+	}
+	out := mount{at: at, readOnly: m.ReadOnly}
+	dir := m.HostPath
+	if !info.IsDir() {
+		dir, out.file = filepath.Split(filepath.Clean(m.HostPath))
+	}
+	if out.root, err = os.OpenRoot(dir); err != nil {
+		return err
+	}
+	t.makePoint(at, info.IsDir())
+	// A later mount at the same place hides the earlier one.
+	t.mounts = slices.DeleteFunc(t.mounts, func(o mount) bool {
+		if o.at == at {
+			o.root.Close()
+		}
+		return o.at == at
+	})
+	t.mounts = append(t.mounts, out)
+	return nil
+}
+
+// makePoint makes a mount point visible in its parent's listing. A read-only parent stays as it is.
+func (t *Tree) makePoint(at string, dir bool) {
+	sorted := slices.Clone(t.mounts)
+	slices.SortStableFunc(sorted, func(a, b mount) int { return len(b.at) - len(a.at) })
+	m, rel := (&Tree{mounts: sorted}).find(at)
+	if m.file != "" || rel == "." {
+		return
+	}
+	if dir {
+		_ = m.root.MkdirAll(rel, 0o755)
+		return
+	}
+	_ = m.root.MkdirAll(path.Dir(rel), 0o755)
+	if f, err := m.root.OpenFile(rel, os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
+		f.Close()
+	}
+}
+
+// Close closes the directories that the tree holds open.
+func (t *Tree) Close() error {
+	var errs []error
+	for _, m := range t.mounts {
+		errs = append(errs, m.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Abs returns the clean absolute container path of name.
+func (t *Tree) Abs(name string) string {
+	if !path.IsAbs(name) {
+		name = path.Join(t.cwd, name)
+	}
+	return path.Clean(name)
+}
+
+// find returns the mount that holds the clean absolute path p and p's name below it.
+func (t *Tree) find(p string) (mount, string) {
+	for _, m := range t.mounts {
+		if m.at == p {
+			if m.file != "" {
+				return m, m.file
+			}
+			return m, "."
+		}
+		if m.file == "" && (m.at == "/" || strings.HasPrefix(p, m.at+"/")) {
+			return m, strings.TrimPrefix(strings.TrimPrefix(p, m.at), "/")
+		}
+	}
+	return mount{}, "."
+}
+
+// resolve follows the symbolic links of name inside the container, the last element's too when follow is set.
+func (t *Tree) resolve(op, name string, follow bool) (mount, string, error) {
+	rest := strings.Split(strings.TrimPrefix(t.Abs(name), "/"), "/")
+	done, links := "/", 0
+	for len(rest) > 0 && rest[0] != "" {
+		next := path.Join(done, rest[0])
+		rest = rest[1:]
+		m, rel := t.find(next)
+		last := len(rest) == 0
+		if rel == "." || last && !follow {
+			done = next
+			continue
+		}
+		info, err := m.root.Lstat(rel)
+		if err != nil {
+			if last && errors.Is(err, fs.ErrNotExist) {
+				done = next
+				continue
+			}
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: bare(err)}
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: syscall.ELOOP}
+		}
+		to, err := m.root.Readlink(rel)
+		if err != nil {
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: bare(err)}
+		}
+		if !path.IsAbs(to) {
+			to = path.Join(done, to)
+		}
+		to = path.Join(append([]string{path.Clean(to)}, rest...)...)
+		done, rest = "/", strings.Split(strings.TrimPrefix(to, "/"), "/")
+	}
+	m, rel := t.find(done)
+	return m, rel, nil
+}
+
+// at runs do on what name resolves to and gives its error name's own path.
+func (t *Tree) at(op, name string, follow, write bool, do func(m mount, rel string) error) error {
+	m, rel, err := t.resolve(op, name, follow)
+	if err != nil {
+		return err
+	}
+	if write && m.readOnly {
+		return &fs.PathError{Op: op, Path: name, Err: syscall.EROFS}
+	}
+	if err := do(m, rel); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: cause(err)}
+	}
+	return nil
+}
+
+// cause takes the operating system's path, which is the host's, off err.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}
+
+// Open opens name for reading.
+func (t *Tree) Open(name string) (*os.File, error) { return t.OpenFile(name, os.O_RDONLY, 0) }
+
+// OpenFile is os.OpenFile.
+func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if p := t.Abs(name); slices.Contains(devices, p) {
+		return os.OpenFile(p, flag&^os.O_CREATE, 0)
+	}
+	var f *os.File
+	write := flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND) != 0
+	err := t.at("open", name, true, write, func(m mount, rel string) (err error) {
+		f, err = m.root.OpenFile(rel, flag, perm)
+		return err
+	})
+	return f, err
+}
+
+// Stat follows symbolic links.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) { return t.stat("stat", name, true) }
+
+// Lstat does not follow the last symbolic link.
+func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", name, false) }
+
+func (t *Tree) stat(op, name string, follow bool) (info fs.FileInfo, err error) {
+	err = t.at(op, name, follow, false, func(m mount, rel string) (err error) {
+		info, err = m.root.Lstat(rel)
+		return err
+	})
+	return info, err
+}
+
+// ReadDir lists a directory, sorted by name.
+func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
+	var out []fs.DirEntry
+	err := t.at("open", name, true, false, func(m mount, rel string) error {
+		f, err := m.root.Open(rel)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		out, err = f.ReadDir(-1)
+		return err
+	})
+	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return out, err
+}
+
+// Readlink returns what the symbolic link name says.
+func (t *Tree) Readlink(name string) (to string, err error) {
+	err = t.at("readlink", name, false, false, func(m mount, rel string) (err error) {
+		to, err = m.root.Readlink(rel)
+		return err
+	})
+	return to, err
+}
+
+// MkdirAll makes a directory and the parents that it lacks.
+func (t *Tree) MkdirAll(name string, perm fs.FileMode) error {
+	return t.at("mkdir", name, true, true, func(m mount, rel string) error { return m.root.MkdirAll(rel, perm) })
+}
+
+// Remove removes a file or an empty directory. A mount point is busy.
+func (t *Tree) Remove(name string) error {
+	return t.remove("remove", name, (*os.Root).Remove)
+}
+
+// RemoveAll removes name and all that it holds; what does not exist is no error.
+func (t *Tree) RemoveAll(name string) error {
+	return t.remove("unlinkat", name, (*os.Root).RemoveAll)
+}
+
+func (t *Tree) remove(op, name string, do func(*os.Root, string) error) error {
+	return t.at(op, name, false, true, func(m mount, rel string) error {
+		if rel == "." || m.file != "" {
+			return syscall.EBUSY
+		}
+		return do(m.root, rel)
+	})
+}
+
+// Rename moves a file or directory; both names must be on the same mount.
+func (t *Tree) Rename(from, to string) error {
+	fail := func(err error) error { return &os.LinkError{Op: "rename", Old: from, New: to, Err: cause(err)} }
+	a, arel, err := t.resolve("rename", from, false)
+	if err != nil {
+		return fail(err)
+	}
+	b, brel, err := t.resolve("rename", to, false)
+	switch {
+	case err != nil:
+		return fail(err)
+	case a.readOnly || b.readOnly:
+		return fail(syscall.EROFS)
+	case a.file != "" || b.file != "" || arel == "." || brel == ".":
+		return fail(syscall.EBUSY)
+	case a.root != b.root:
+		return fail(syscall.EXDEV)
+	}
+	if err := a.root.Rename(arel, brel); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// Symlink makes name a symbolic link that says to.
+func (t *Tree) Symlink(to, name string) error {
+	return t.at("symlink", name, false, true, func(m mount, rel string) error { return m.root.Symlink(to, rel) })
+}
+
+// Chmod changes name's permissions.
+func (t *Tree) Chmod(name string, mode fs.FileMode) error {
+	return t.at("chmod", name, true, true, func(m mount, rel string) error { return m.root.Chmod(rel, mode) })
+}
+
+// Chtimes changes name's times of access and modification.
+func (t *Tree) Chtimes(name string, atime, mtime time.Time) error {
+	return t.at("chtimes", name, true, true, func(m mount, rel string) error { return m.root.Chtimes(rel, atime, mtime) })
+}

@@ -1,0 +1,91 @@
+package program
+
+import (
+	"context"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+var (
+	_ Network = (*sandbox.Client)(nil)
+	_ Files   = (*sandbox.Tree)(nil)
+)
+
+// System returns the operating system as a Sys: what a program runs on in a real container. The build variant is the
+// environment variable GAMEDAY_VARIANT, or else the image's first tag.
+func System(im *Image, args []string) (*Sys, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sys{
+		Net: osNetwork{}, Files: osFiles{}, Args: args, Env: environ(os.Environ()), Cwd: cwd, Hostname: host, Image: im,
+		Variant: os.Getenv("GAMEDAY_VARIANT"), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clock.RealClock{},
+	}
+	if s.Variant == "" {
+		s.Variant = im.Tags[0]
+	}
+	return s, nil
+}
+
+func environ(list []string) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, kv := range list {
+		k, v, _ := strings.Cut(kv, "=")
+		out[k] = v
+	}
+	return out
+}
+
+// osNetwork is the operating system's network.
+type osNetwork struct{}
+
+func (osNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (osNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, network, address)
+}
+
+func (osNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	return (&net.ListenConfig{}).ListenPacket(ctx, network, address)
+}
+
+func (osNetwork) LookupHost(ctx context.Context, host string) ([]string, error) {
+	return net.DefaultResolver.LookupHost(ctx, host)
+}
+
+// osFiles are the operating system's files.
+type osFiles struct{}
+
+func (osFiles) Open(name string) (*os.File, error)         { return os.Open(name) }
+func (osFiles) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+func (osFiles) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
+func (osFiles) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (osFiles) Readlink(name string) (string, error)       { return os.Readlink(name) }
+
+func (osFiles) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return os.OpenFile(name, flag, perm)
+}
+
+func (osFiles) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(name, perm) }
+func (osFiles) Remove(name string) error                     { return os.Remove(name) }
+func (osFiles) RemoveAll(name string) error                  { return os.RemoveAll(name) }
+func (osFiles) Rename(from, to string) error                 { return os.Rename(from, to) }
+func (osFiles) Symlink(to, name string) error                { return os.Symlink(to, name) }
+func (osFiles) Chmod(name string, mode fs.FileMode) error    { return os.Chmod(name, mode) }
+func (osFiles) Chtimes(name string, atime, mtime time.Time) error {
+	return os.Chtimes(name, atime, mtime)
+}
