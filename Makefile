@@ -1,0 +1,88 @@
+# Gameday. `make help` lists the targets; each is documented by the `##` comment on its line.
+
+export CGO_ENABLED := 0
+GO       ?= go
+BIN      := $(CURDIR)/bin
+BINARIES := gameday gameday-cluster gameday-pod gameday-prometheus
+# Kubernetes is linked into one binary: without debug information the link takes half the time and the file half the space.
+LDFLAGS  := -s -w
+# Tests of whole clusters start dozens of processes each: one package at a time on small machines.
+TEST_FLAGS ?= -p 2 -timeout 25m
+# -race needs cgo; packages that link Kubernetes are left out (they would be compiled anew for ten minutes).
+RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /cmd/gameday-cluster -e /embedded/controlplane -e /embedded/node -e /e2e)
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(CURDIR)/.cache/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build
+
+.PHONY: build
+build: ## Build every binary into bin/ (the first build compiles Kubernetes: 5 to 10 minutes on 2 cores)
+	@mkdir -p $(BIN)
+	@for name in $(BINARIES); do \
+	  echo "building bin/$$name"; \
+	  $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/$$name ./cmd/$$name || exit 1; \
+	done
+
+.PHONY: install
+install: build ## Install the binaries, side by side, into $GOBIN or $GOPATH/bin
+	@dir=$$($(GO) env GOBIN); dir=$${dir:-$$($(GO) env GOPATH)/bin}; mkdir -p $$dir; \
+	for name in $(BINARIES); do install -m 0755 $(BIN)/$$name $$dir/$$name; done; echo "installed into $$dir"
+
+.PHONY: generate
+generate: ## Generate code: protobuf, custom resource definitions
+	$(GO) generate ./...
+
+##@ Test
+
+.PHONY: test
+test: build ## Run all tests, also those on a whole cluster
+	GAMEDAY_BIN_DIR=$(BIN) $(GO) test $(TEST_FLAGS) ./...
+
+.PHONY: test-short
+test-short: ## Run the tests that need no cluster
+	$(GO) test -short $(TEST_FLAGS) ./...
+
+.PHONY: test-race
+test-race: ## Run the tests that need no cluster under the race detector
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 25m $(RACE_PACKAGES)
+
+.PHONY: check
+check: build ## Prove every problem of the catalogue: gameday check problem, (a) to (i)
+	$(BIN)/gameday check problem --all
+
+.PHONY: bench
+bench: build ## Measure and print the table of docs/benchmarks.md
+	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/bench
+
+##@ Style
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Run golangci-lint and the import rules
+	$(GOLANGCI) run --timeout 20m ./...
+	$(GO) test ./internal/archtest
+
+$(GOLANGCI):
+	@mkdir -p $(dir $@)
+	cd hack/tools && $(GO) build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: fmt
+fmt: ## Format the code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: verify
+verify: ## Check that code is formatted and go.mod is tidy
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'error: run make fmt'; exit 1; }
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+##@ Other
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN) .cache
