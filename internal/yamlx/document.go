@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,6 +98,21 @@ func (d *Document) Problem(path, format string, args ...any) Problem {
 		}
 		if at == "" {
 			return p
+		}
+	}
+}
+
+// Strings yields the path and the text of every plain value that was decoded, sorted by path.
+func (d *Document) Strings() iter.Seq2[string, string] {
+	return func(yield func(path, text string) bool) {
+		for _, path := range slices.Sorted(maps.Keys(d.places)) {
+			node := d.places[path]
+			if node.Kind == yaml.AliasNode {
+				node = node.Alias
+			}
+			if node.Kind == yaml.ScalarNode && !yield(path, node.Value) {
+				return
+			}
 		}
 	}
 }

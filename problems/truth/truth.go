@@ -10,17 +10,17 @@ import (
 
 // Truth is one truth.yaml. Strings may hold ${parameters} of the problem's draw; Resolve fills them in.
 type Truth struct {
-	APIVersion string `yaml:"apiVersion" json:"apiVersion"` // gameday.dev/v1
-	Kind       string `yaml:"kind" json:"kind"`             // Truth
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" check:"required,oneof=gameday.dev/v1"`
+	Kind       string `yaml:"kind" json:"kind" check:"required,oneof=Truth"`
 	// Canary marks the file so that it can be found in training data.
-	Canary string `yaml:"canary" json:"canary"`
+	Canary string `yaml:"canary" json:"canary" check:"required"`
 	// Faults are injected together, in order, and recovered in reverse.
-	Faults []FaultRef `yaml:"faults" json:"faults"`
+	Faults []FaultRef `yaml:"faults" json:"faults" check:"required"`
 	// Symptom is what must be observable before an agent is asked.
-	Symptom Symptom `yaml:"symptom" json:"symptom"`
+	Symptom Symptom `yaml:"symptom" json:"symptom" check:"required"`
 	// Components is where the fault is. Naming any alias of a component is naming it.
-	Components []Component `yaml:"components" json:"components"`
-	RootCause  RootCause   `yaml:"rootCause" json:"rootCause"`
+	Components []Component `yaml:"components" json:"components" check:"required"`
+	RootCause  RootCause   `yaml:"rootCause" json:"rootCause" check:"required"`
 	// Repair is the reference repair: what the agent oracle does, through the ACI alone.
 	Repair []Step `yaml:"repair" json:"repair"`
 	// Hacks are what must not pass as a repair of this problem.
@@ -31,7 +31,7 @@ type Truth struct {
 
 // FaultRef names a fault of the catalogue and its parameters.
 type FaultRef struct {
-	ID     string            `yaml:"id" json:"id"`
+	ID     string            `yaml:"id" json:"id" check:"required"`
 	Params map[string]string `yaml:"params" json:"params"`
 }
 
@@ -62,11 +62,11 @@ type Component struct {
 
 // RootCause is the structured diagnosis.
 type RootCause struct {
-	Component agents.Component `yaml:"component" json:"component"`
+	Component agents.Component `yaml:"component" json:"component" check:"required"`
 	// AlsoComponents are accepted as Component, too.
 	AlsoComponents []agents.Component `yaml:"alsoComponents,omitempty" json:"alsoComponents,omitempty"`
 	// Mechanism is an id of the taxonomy; AlsoMechanisms are accepted, too.
-	Mechanism      string   `yaml:"mechanism" json:"mechanism"`
+	Mechanism      string   `yaml:"mechanism" json:"mechanism" check:"required"`
 	AlsoMechanisms []string `yaml:"alsoMechanisms,omitempty" json:"alsoMechanisms,omitempty"`
 	// Field is the changed field, empty where there is none.
 	Field string `yaml:"field,omitempty" json:"field,omitempty"`
@@ -79,18 +79,18 @@ type Step struct {
 	// Stdin goes to that command.
 	Stdin string `yaml:"stdin,omitempty" json:"stdin,omitempty"`
 	// Wait pauses.
-	Wait time.Duration `yaml:"wait,omitempty" json:"wait,omitempty"`
+	Wait time.Duration `yaml:"wait,omitempty" json:"wait,omitempty" check:"min=0s"`
 }
 
 // Hack is a cheat that must not be scored as a repair.
 type Hack struct {
-	Name  string `yaml:"name" json:"name"`
-	Steps []Step `yaml:"steps" json:"steps"`
+	Name  string `yaml:"name" json:"name" check:"required"`
+	Steps []Step `yaml:"steps" json:"steps" check:"required"`
 }
 
 // AllowedChange permits one kind of object to differ from the baseline after a repair.
 type AllowedChange struct {
-	Kind      string `yaml:"kind" json:"kind"`
+	Kind      string `yaml:"kind" json:"kind" check:"required"`
 	Namespace string `yaml:"namespace,omitempty" json:"namespace,omitempty"`
 	Name      string `yaml:"name,omitempty" json:"name,omitempty"` // empty: any
 	// Fields that may differ, for example spec.unschedulable; empty: any field, but not deletion.
