@@ -1,0 +1,45 @@
+package orchestrator
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gameday-bench/gameday/orchestrator/inventory"
+	"github.com/gameday-bench/gameday/problems/truth"
+)
+
+func TestObjectInvariants(t *testing.T) {
+	t.Parallel()
+	deployment := inventory.Key{Kind: "Deployment", Namespace: "hotel", Name: "geo"}
+	cases := map[string]struct {
+		change  inventory.Change
+		allowed []truth.AllowedChange
+		broken  string
+	}{
+		"deleted workload":          {change: inventory.Change{Key: deployment, Type: "deleted"}, broken: "objects kept"},
+		"scaled to zero":            {change: inventory.Change{Key: deployment, Type: "changed", Field: "spec.replicas", Before: int64(2), After: int64(0)}, broken: "workloads not scaled down"},
+		"scaled up":                 {change: inventory.Change{Key: deployment, Type: "changed", Field: "spec.replicas", Before: int64(1), After: int64(3)}},
+		"other image":               {change: inventory.Change{Key: deployment, Type: "changed", Field: "spec.template.spec.containers[0].image", Before: "r/geo:1", After: "r/echo:1"}, broken: "images of the application's own builds"},
+		"other tag":                 {change: inventory.Change{Key: deployment, Type: "changed", Field: "spec.template.spec.containers[0].image", Before: "r/geo:1", After: "r/geo:2"}},
+		"quota":                     {change: inventory.Change{Key: inventory.Key{Kind: "ResourceQuota", Namespace: "hotel", Name: "q"}, Type: "created"}, broken: "no new quota, limit or policy"},
+		"alert rule":                {change: inventory.Change{Key: inventory.Key{Kind: "ConfigMap", Namespace: "monitoring", Name: "rules"}, Type: "changed", Field: "data.x"}, broken: "monitoring and load untouched"},
+		"load generator":            {change: inventory.Change{Key: inventory.Key{Kind: "Deployment", Namespace: "clients", Name: "traffic"}, Type: "deleted"}, broken: "monitoring and load untouched"},
+		"cordon":                    {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-2"}, Type: "changed", Field: "spec.unschedulable", After: true}, broken: "nodes schedulable"},
+		"cordon that is the repair": {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-2"}, Type: "changed", Field: "spec.unschedulable", After: true}, allowed: []truth.AllowedChange{{Kind: "Node", Name: "node-2", Fields: []string{"spec.unschedulable"}}}},
+		"cordon of another node":    {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-1"}, Type: "changed", Field: "spec.unschedulable", After: true}, allowed: []truth.AllowedChange{{Kind: "Node", Name: "node-2", Fields: []string{"spec.unschedulable"}}}, broken: "nodes schedulable"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broken := ""
+			for _, e := range objectInvariants([]inventory.Change{c.change}, "hotel", []string{"monitoring", "clients"}, c.allowed) {
+				if !e.Held {
+					broken = e.Name
+					require.NotEmpty(t, e.Detail)
+				}
+			}
+			require.Equal(t, c.broken, broken)
+		})
+	}
+}
