@@ -1,0 +1,39 @@
+// Package hotel is the hotel reservation application: the topology of DeathStarBench's, written anew.
+//
+// The services are in the packages below this one; their manifests, topology, objectives and load are in files beside it.
+package hotel
+
+import (
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/frontend"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/geo"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/profile"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/rate"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/recommendation"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/reservation"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/search"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/service"
+	"github.com/gameday-bench/gameday/workloads/apps/hotel/user"
+	"github.com/gameday-bench/gameday/workloads/program"
+)
+
+// Version is the released build of every service.
+const Version = "2.3.1"
+
+// Images returns the images of the services. Some have later builds too; see their packages.
+func Images() []program.Image {
+	image := func(name string, setup service.Setup, later ...string) program.Image {
+		return program.Image{
+			Repository: "registry.local/hotel/" + name, Tags: append([]string{Version}, later...), Program: service.Program(name, setup),
+		}
+	}
+	return []program.Image{
+		image("frontend", frontend.Setup),
+		image("geo", geo.Setup),
+		image("profile", profile.Setup, "2.3.2"),
+		image("rate", rate.Setup, "2.3.2"),
+		image("recommendation", recommendation.Setup),
+		image("reservation", reservation.Setup),
+		image("search", search.Setup),
+		image("user", user.Setup),
+	}
+}
