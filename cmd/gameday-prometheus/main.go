@@ -1,0 +1,16 @@
+// Command gameday-prometheus runs the heavy programs of the monitoring stack as containers: Prometheus and
+// kube-state-metrics.
+package main
+
+import (
+	"os"
+
+	"github.com/gameday-bench/gameday/workloads/monitoring/prometheus"
+	"github.com/gameday-bench/gameday/workloads/program"
+)
+
+func main() {
+	var registry program.Registry
+	registry.Register(prometheus.Image())
+	os.Exit(program.Main(&registry, nil, os.Args[1:]))
+}
