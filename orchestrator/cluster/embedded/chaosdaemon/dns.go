@@ -28,8 +28,9 @@ func (d *daemon) SetDNSServer(ctx context.Context, req *pb.SetDNSServerRequest) 
 	}
 	server := req.GetDnsServer()
 	if req.GetEnable() {
-		if d.cfg.Nameserver != nil {
-			server = d.cfg.Nameserver(server)
+		// The controllers name cluster DNS, which knows nothing of their rules: the node's own resolver does.
+		if d.cfg.DNS != (DNS{}) {
+			server = d.cfg.DNS.Listen.Addr().String()
 		}
 		if _, err := netip.ParseAddr(server); err != nil {
 			return nil, status.Errorf(codes.InvalidArgument, "invalid DNS server address: %v", err)

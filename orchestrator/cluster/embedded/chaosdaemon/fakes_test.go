@@ -6,9 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chaos-mesh/chaos-mesh/pkg/chaosdaemon/pb"
@@ -72,6 +74,9 @@ type fakeNode struct {
 	killed     []string
 	attached   map[int]string
 	attachErr  error
+	detached   atomic.Int32
+	packets    net.PacketConn
+	dns        DNS
 }
 
 func (n *fakeNode) Pod(id string) (Pod, bool) {
@@ -87,8 +92,8 @@ func (n *fakeNode) Container(_ context.Context, id string) (Container, error) {
 	return c, nil
 }
 
-func (n *fakeNode) Sandbox(_ context.Context, uid string) (string, error) {
-	id, ok := n.sandboxes[uid]
+func (n *fakeNode) Sandbox(_ context.Context, pod PodRef) (string, error) {
+	id, ok := n.sandboxes[pod.UID+pod.Namespace+"/"+pod.Name]
 	if !ok {
 		return "", errors.New("no such sandbox")
 	}
@@ -100,18 +105,28 @@ func (n *fakeNode) Kill(_ context.Context, id string) error {
 	return nil
 }
 
-func (n *fakeNode) Attach(_ context.Context, id string, pid int) error {
+func (n *fakeNode) Attach(_ context.Context, id string, pid int) (func(), error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.attached[pid] = id
-	return n.attachErr
+	return func() { n.detached.Add(1) }, n.attachErr
+}
+
+func (n *fakeNode) SandboxAt(addr netip.Addr) (string, bool) {
+	return "s1", addr == netip.MustParseAddr("127.0.0.1")
+}
+
+func (n *fakeNode) ListenPacket(uint16) (net.PacketConn, error) { return n.packets, nil }
+
+func (n *fakeNode) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 func newNode() *fakeNode {
 	return &fakeNode{
 		pods:       map[string]*fakePod{"s1": {}},
 		containers: map[string]Container{"c1": {ID: "c1", SandboxID: "s1", PID: 4242}},
-		sandboxes:  map[string]string{"uid1": "s1"},
+		sandboxes:  map[string]string{"uid1/": "s1", "hotel/geo": "s1"},
 		attached:   map[int]string{},
 	}
 }
@@ -122,12 +137,12 @@ func start(t *testing.T, n *fakeNode) pb.ChaosDaemonClient {
 	require.NoError(t, err)
 	cfg := Config{
 		Network: n, Runtime: n, Stress: []string{os.Args[0], "--stress"},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		DNS: n.dns, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	return connect(t, cfg, listener, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return pb.NewChaosDaemonClient(connect(t, cfg, listener, grpc.WithTransportCredentials(insecure.NewCredentials())))
 }
 
-func connect(t *testing.T, cfg Config, listener net.Listener, options ...grpc.DialOption) pb.ChaosDaemonClient {
+func connect(t *testing.T, cfg Config, listener net.Listener, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -139,7 +154,7 @@ func connect(t *testing.T, cfg Config, listener net.Listener, options ...grpc.Di
 	conn, err := grpc.NewClient(listener.Addr().String(), options...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	return pb.NewChaosDaemonClient(conn)
+	return conn
 }
 
 const c1 = "containerd://c1"

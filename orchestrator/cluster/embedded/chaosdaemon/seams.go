@@ -11,6 +11,12 @@ import (
 type Network interface {
 	// Pod returns the network of one sandbox; false where there is none.
 	Pod(sandboxID string) (Pod, bool)
+	// SandboxAt returns the sandbox that has an address of the pod range.
+	SandboxAt(addr netip.Addr) (string, bool)
+	// ListenPacket listens on a UDP port of the node's own address.
+	ListenPacket(port uint16) (net.PacketConn, error)
+	// Dial connects from the node's own address.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Pod is the network of one sandbox: what tc, iptables and ipset would act on in its network namespace. Every Set
@@ -34,13 +40,17 @@ type Runtime interface {
 	// Container returns a running container by its bare id; the error says that it is unknown or not running.
 	Container(ctx context.Context, id string) (Container, error)
 	// Sandbox returns the id of the ready sandbox of a pod.
-	Sandbox(ctx context.Context, podUID string) (string, error)
+	Sandbox(ctx context.Context, pod PodRef) (string, error)
 	// Kill ends a container at once, as SIGKILL from outside does.
 	Kill(ctx context.Context, id string) error
 	// Attach makes process pid, a child of this process, part of a running container: its CPU time and memory count against
-	// the container's limits and show in its statistics, and it is killed when the container ends.
-	Attach(ctx context.Context, id string, pid int) error
+	// the container's limits and show in its statistics, and its process group is killed when the container ends. The
+	// caller reaps it and then calls detach.
+	Attach(ctx context.Context, id string, pid int) (detach func(), err error)
 }
+
+// PodRef names a pod: by its UID or by its name.
+type PodRef struct{ UID, Namespace, Name string }
 
 // Container is a running container.
 type Container struct {

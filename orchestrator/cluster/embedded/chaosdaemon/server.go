@@ -16,13 +16,15 @@ import (
 	"sync"
 
 	"github.com/chaos-mesh/chaos-mesh/pkg/chaosdaemon/pb"
+	dnspb "github.com/chaos-mesh/k8s_dns_chaos/pb"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 )
 
-// Config is what one node's daemon is made of. Every field but TLS and Resolver is set.
+// Config is what one node's daemon is made of. Every field but TLS and DNS is set.
 type Config struct {
 	// Listen is the host address to serve on, for example 127.0.0.3:31767.
 	Listen string
@@ -34,10 +36,9 @@ type Config struct {
 	// Stress is the command line that runs a stressor: the daemon appends "cpu" or "memory" and the stressor's own flags.
 	// See package stress.
 	Stress []string
-	// Nameserver translates the address of the DNS server that the controller names into the one that pods reach it at.
-	// nil keeps it.
-	Nameserver func(addr string) string
-	Log        *slog.Logger
+	// DNS is the node's resolver for DNSChaos; the zero value runs none.
+	DNS DNS
+	Log *slog.Logger
 }
 
 // TLS holds the paths of PEM files.
@@ -65,13 +66,25 @@ func serve(ctx context.Context, cfg Config, listener net.Listener) error {
 	}
 	server := grpc.NewServer(options...)
 	pb.RegisterChaosDaemonServer(server, d)
-	stop := context.AfterFunc(ctx, server.Stop)
-	defer stop()
-	defer d.close()
-	if err := server.Serve(listener); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("serve the chaos controllers: %w", err)
+	group, ctx := errgroup.WithContext(ctx)
+	if cfg.DNS != (DNS{}) {
+		dnspb.RegisterDNSServer(server, dnsService{d})
+		group.Go(func() error {
+			if err := d.serveDNS(ctx); err != nil {
+				return fmt.Errorf("serve DNS to pods: %w", err)
+			}
+			return nil
+		})
 	}
-	return nil
+	group.Go(func() error {
+		if err := server.Serve(listener); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("serve the chaos controllers: %w", err)
+		}
+		return nil
+	})
+	defer d.close()
+	defer context.AfterFunc(ctx, server.Stop)()
+	return group.Wait()
 }
 
 func (t TLS) credentials() (credentials.TransportCredentials, error) {
@@ -108,6 +121,7 @@ type sandboxState struct {
 	mu    sync.Mutex
 	sets  map[string]IPSet
 	proxy *proxy
+	dns   *dnsRule
 }
 
 func newDaemon(cfg Config) *daemon {
@@ -173,7 +187,7 @@ func (d *daemon) pod(ctx context.Context, containerID, podUID string) (Pod, *san
 		return nil, nil, err
 	default:
 		var sandboxErr error
-		if sandbox, sandboxErr = d.cfg.Runtime.Sandbox(ctx, podUID); sandboxErr != nil {
+		if sandbox, sandboxErr = d.cfg.Runtime.Sandbox(ctx, PodRef{UID: podUID}); sandboxErr != nil {
 			return nil, nil, status.Errorf(codes.NotFound, "find a sandbox: %v", errors.Join(err, sandboxErr))
 		}
 	}

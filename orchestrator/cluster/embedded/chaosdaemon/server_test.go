@@ -104,6 +104,7 @@ func TestStressors(t *testing.T) {
 	require.False(t, alive(memory))
 	_, err = client.CancelStressors(t.Context(), &pb.CancelStressRequest{CpuInstance: resp.GetCpuInstance()})
 	require.NoError(t, err, "ended is ended")
+	require.Eventually(t, func() bool { return n.detached.Load() == 2 }, 5*time.Second, 10*time.Millisecond)
 }
 
 func TestStressorsRefused(t *testing.T) {

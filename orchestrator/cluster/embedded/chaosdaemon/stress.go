@@ -119,10 +119,15 @@ func (d *daemon) startStressor(ctx context.Context, c Container, args []string) 
 	d.stressors[cmd.Process.Pid] = s
 	d.mu.Unlock()
 	go d.reap(s, &output)
-	if err := d.cfg.Runtime.Attach(ctx, c.ID, cmd.Process.Pid); err != nil {
+	detach, err := d.cfg.Runtime.Attach(ctx, c.ID, cmd.Process.Pid)
+	if err != nil {
 		s.kill()
 		return 0, 0, fmt.Errorf("attach stressor: %w", err)
 	}
+	go func() {
+		<-s.exited
+		detach()
+	}()
 	if _, err := release.WriteString(stress.Go); err != nil {
 		s.kill()
 		return 0, 0, fmt.Errorf("release stressor: %w", err)
