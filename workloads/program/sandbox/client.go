@@ -62,9 +62,14 @@ func Inherited(resolver *Resolver) (*Client, error) {
 	return NewClient(u, resolver), nil
 }
 
-// Close gives the network back: every listener's accept loop and every request under way ends. Connections that are open stay usable until they are
-// closed or the node ends them.
-func (c *Client) Close() error { return c.ctl.Close() }
+// Close gives the network back: listeners and requests under way end. Connections that are open stay usable until they
+// are closed or the node ends them. Closing twice is no error.
+func (c *Client) Close() error {
+	if err := c.ctl.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close sandbox socket: %w", err)
+	}
+	return nil
+}
 
 // read hands the node's answers to those who wait for them.
 func (c *Client) read() {

@@ -1,0 +1,194 @@
+package network
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+const (
+	// backlog is how many connections wait for a process that does not accept: Linux's net.core.somaxconn.
+	backlog = 4096
+	// listenBuffer is the size of a listener's socket buffer in bytes: a few announcements, so that the backlog is the stack's.
+	listenBuffer = 4608
+)
+
+// ProxyFunc takes over a connection that came in on a proxied port. dialOriginal opens a connection to the container's own listener, which sees the
+// original peer's address. The function owns conn and closes it; it is called in a goroutine of its own.
+type ProxyFunc func(conn net.Conn, dialOriginal func() (net.Conn, error))
+
+// listener is a container process's TCP listener.
+type listener struct {
+	s    *session
+	st   *podStack
+	e    endpoint
+	port uint16
+	sock *net.UnixConn
+	done chan struct{}
+	once sync.Once
+
+	sending sync.Mutex // announcements are written one at a time.
+
+	mu    sync.Mutex
+	conns map[*splice]struct{} // open connections that came in directly, for SetProxy.
+}
+
+// listen opens a listener for the process.
+func (s *session) listen(at netip.AddrPort) opened {
+	e, errno := s.st.listenTCP(at)
+	if errno != 0 {
+		return refused(errno)
+	}
+	file, fd, err := pair(syscall.SOCK_SEQPACKET)
+	if err != nil {
+		e.Close()
+		return refused(asErrno(err))
+	}
+	conn, err := net.FileConn(file)
+	file.Close()
+	if err != nil {
+		e.Close()
+		syscall.Close(fd)
+		return refused(syscall.EIO)
+	}
+	local, _ := e.GetLocalAddress()
+	l := &listener{s: s, st: s.st, e: e, port: local.Port, sock: conn.(*net.UnixConn), done: make(chan struct{}), conns: map[*splice]struct{}{}}
+	_ = l.sock.SetWriteBuffer(listenBuffer)
+	s.mu.Lock()
+	if s.listeners == nil {
+		s.mu.Unlock()
+		l.e.Close()
+		l.sock.Close()
+		syscall.Close(fd)
+		return refused(syscall.ECANCELED)
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	s.st.mu.Lock()
+	s.st.listeners[l.port] = append(s.st.listeners[l.port], l)
+	s.st.mu.Unlock()
+	return opened{reply: sandbox.Reply{Local: addrPort(local)}, fd: fd, start: l.start, abort: l.close}
+}
+
+func (l *listener) start() {
+	go l.accept()
+	go func() {
+		// The process never writes here: the end of the read is the end of its descriptor.
+		_, _ = l.sock.Read(make([]byte, 1))
+		l.close()
+	}()
+}
+
+// close ends the listener; connections that it accepted live on.
+func (l *listener) close() {
+	l.once.Do(func() {
+		close(l.done)
+		l.e.Close()
+		l.sock.Close()
+		l.s.mu.Lock()
+		delete(l.s.listeners, l)
+		l.s.mu.Unlock()
+		l.st.mu.Lock()
+		defer l.st.mu.Unlock()
+		rest := l.st.listeners[l.port][:0:0]
+		for _, o := range l.st.listeners[l.port] {
+			if o != l {
+				rest = append(rest, o)
+			}
+		}
+		l.st.listeners[l.port] = rest
+		if len(rest) == 0 {
+			delete(l.st.listeners, l.port)
+		}
+	})
+}
+
+// accept offers connections to the process, or to the port's proxy, until the listener is closed.
+func (l *listener) accept() {
+	defer l.close()
+	entry, ready := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
+	l.e.wq.EventRegister(&entry)
+	defer l.e.wq.EventUnregister(&entry)
+	for {
+		var peer tcpip.FullAddress
+		ep, wq, terr := l.e.Accept(&peer)
+		switch terr.(type) {
+		case nil:
+			c := endpoint{ep, wq}
+			if proxy := l.st.proxy(l.port); proxy != nil {
+				go l.proxied(c, addrPort(peer), proxy)
+			} else if !l.offer(c, addrPort(peer)) {
+				return
+			}
+		case *tcpip.ErrWouldBlock:
+			select {
+			case <-ready:
+			case <-l.done:
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// offer gives a connection to the process; false means that the process is gone.
+func (l *listener) offer(e endpoint, peer netip.AddrPort) bool {
+	o := l.s.connection(e, peer)
+	if o.fd < 0 {
+		l.s.pod.net.log.Warn("connection lost", "pod", l.s.pod.id, "port", l.port, "err", o.reply.Errno)
+		return true
+	}
+	err := l.announce(o)
+	if err != nil {
+		o.abort()
+		return false
+	}
+	o.start()
+	return true
+}
+
+func (l *listener) announce(o opened) error {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	defer syscall.Close(o.fd)
+	return send(l.sock, o.reply, o.fd)
+}
+
+// proxied runs the port's proxy on a connection.
+func (l *listener) proxied(e endpoint, peer netip.AddrPort, proxy ProxyFunc) {
+	local, _ := e.GetLocalAddress()
+	proxy(gonet.NewTCPConn(e.wq, e.Endpoint), func() (net.Conn, error) {
+		file, fd, err := pair(syscall.SOCK_STREAM)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		conn, err := net.FileConn(file)
+		if err != nil {
+			syscall.Close(fd)
+			return nil, err
+		}
+		id := l.s.newConn()
+		if err := l.announce(opened{reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: peer}, fd: fd}); err != nil {
+			conn.Close()
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addrPort(local)), Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+		}
+		return conn, nil
+	})
+}
+
+// proxy returns the port's proxy, or nil.
+func (st *podStack) proxy(port uint16) ProxyFunc {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.proxies[port]
+}

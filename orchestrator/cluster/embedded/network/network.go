@@ -1,0 +1,239 @@
+// Package network is the userspace network of one node of the embedded cluster.
+//
+// Every pod has a TCP/IP stack of its own (gVisor's netstack), and so has the node. A switch carries IP packets between the
+// stacks of a node; a wire of unix sockets carries them to the other nodes. So loss, delay, retransmission, refused connections and
+// timeouts are those of real TCP and UDP, and need no privilege.
+//
+// Services are translated where a connection is made, as Cilium's socket load balancer does, and not packet by packet as
+// kube-proxy's iptables rules do: a pod that dials a ClusterIP gets a connection to one endpoint, and the connection reports the
+// ClusterIP as its peer. Packets therefore always carry the addresses of pods, which is also what the packet effects
+// (SetIPSets, SetChains, SetQdiscs) match.
+//
+// Containers reach their pod's stack through the sandbox protocol (package sandbox, Pod.Serve); processes of the node through
+// Pod.DialContext and Pod.Listen. The package knows nothing of Kubernetes: package serviceproxy tells it about Services.
+package network
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"k8s.io/utils/clock"
+)
+
+// Config describes one node's network.
+type Config struct {
+	// NodeName is the node's name; Services with a local traffic policy compare it.
+	NodeName string
+	// NodeIP is the node's own address.
+	NodeIP netip.Addr
+	// PodCIDR is the range from which the node's pods get addresses.
+	PodCIDR netip.Prefix
+	// WireSocket is the unix socket on which the node takes packets from its peers. Empty means no wire.
+	WireSocket string
+	// Peers are the other nodes.
+	Peers []Peer
+	// Forwards map a userspace address to a TCP address of the host, for example 172.18.0.2:6443 to 127.0.0.1:41234.
+	Forwards map[netip.AddrPort]string
+	// Logger takes what goes wrong; nil means slog.Default.
+	Logger *slog.Logger
+	// Clock drives the packet effects; nil is the real clock.
+	Clock clock.WithDelayedExecution
+	// Seed makes the packet effects' and the Services' randomness repeatable; 0 means random.
+	Seed uint64
+}
+
+// Peer is another node.
+type Peer struct {
+	Name       string
+	NodeIP     netip.Addr
+	PodCIDR    netip.Prefix
+	WireSocket string
+}
+
+// PodConfig describes a pod.
+type PodConfig struct {
+	// ID is the pod's unique identity, for example its sandbox ID.
+	ID string
+	// HostNetwork makes the pod share the node's own stack.
+	HostNetwork bool
+}
+
+// Network is one node's network. It is safe for concurrent use.
+type Network struct {
+	cfg      Config
+	log      *slog.Logger
+	clock    clock.WithDelayedExecution
+	host     *podStack
+	wire     *wire
+	services *services
+	arp      *unresolved
+	stacks   sync.WaitGroup // stacks that are being torn down.
+
+	// routes is the switch's table, replaced as a whole so that the packet path takes no lock.
+	routes atomic.Pointer[map[[4]byte]*link]
+
+	mu       sync.Mutex
+	closed   bool
+	pods     map[string]*Pod
+	gateways []*podStack // stacks that own the addresses of forwards.
+	used     map[netip.Addr]bool
+	last     netip.Addr
+}
+
+// ErrClosed is returned by operations on a Network that was closed.
+var ErrClosed = errors.New("network is closed")
+
+// New starts a node's network. Close releases it.
+func New(cfg Config) (*Network, error) {
+	n := &Network{
+		cfg: cfg, log: cfg.Logger, clock: cfg.Clock, pods: map[string]*Pod{}, used: map[netip.Addr]bool{}, last: cfg.PodCIDR.Masked().Addr().Next(),
+	}
+	if n.log == nil {
+		n.log = slog.Default()
+	}
+	if n.clock == nil {
+		n.clock = clock.RealClock{}
+	}
+	if !cfg.NodeIP.Is4() || !cfg.PodCIDR.Addr().Is4() {
+		return nil, fmt.Errorf("start network of node %q: node address %s and pod range %s must be IPv4", cfg.NodeName, cfg.NodeIP, cfg.PodCIDR)
+	}
+	n.routes.Store(&map[[4]byte]*link{})
+	n.services = newServices(n)
+	n.arp = newUnresolved(n)
+	host, err := n.newStack(cfg.NodeIP)
+	if err != nil {
+		return nil, fmt.Errorf("start network of node %q: %w", cfg.NodeName, err)
+	}
+	n.host = host
+	if err := n.startForwards(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	if cfg.WireSocket != "" {
+		if n.wire, err = newWire(n); err != nil {
+			n.Close()
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// Close tears down every pod, the node's stack and the wire. Connections and listeners that are open end.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	pods := n.pods
+	n.pods = map[string]*Pod{}
+	n.mu.Unlock()
+	var err error
+	if n.wire != nil {
+		err = n.wire.close()
+	}
+	for _, p := range pods {
+		p.shut()
+	}
+	for _, g := range n.gateways {
+		n.dropStack(g)
+	}
+	n.dropStack(n.host)
+	n.arp.close()
+	n.stacks.Wait()
+	return err
+}
+
+// AddPod gives a pod its stack and address. Adding a pod that exists returns it as it is.
+func (n *Network) AddPod(cfg PodConfig) (*Pod, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrClosed
+	}
+	if p, ok := n.pods[cfg.ID]; ok {
+		return p, nil
+	}
+	p := &Pod{id: cfg.ID, net: n, st: n.host, sessions: map[*session]struct{}{}}
+	if !cfg.HostNetwork {
+		addr, err := n.allocate()
+		if err != nil {
+			return nil, fmt.Errorf("add pod %s: %w", cfg.ID, err)
+		}
+		if p.st, err = n.newStack(addr); err != nil {
+			delete(n.used, addr)
+			return nil, fmt.Errorf("add pod %s: %w", cfg.ID, err)
+		}
+	}
+	n.pods[cfg.ID] = p
+	return p, nil
+}
+
+// allocate takes the next free address of the pod range, in turn, so that an address is not used again at once.
+func (n *Network) allocate() (netip.Addr, error) {
+	first := n.cfg.PodCIDR.Masked().Addr().Next().Next() // .0 is the network's, .1 the gateway's.
+	a := n.last
+	for range len(n.used) + 3 {
+		if a = a.Next(); !n.cfg.PodCIDR.Contains(a) || !n.cfg.PodCIDR.Contains(a.Next()) {
+			a = first
+		}
+		if !n.used[a] {
+			n.used[a], n.last = true, a
+			return a, nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("no free address in %s", n.cfg.PodCIDR)
+}
+
+// Pod returns the pod with this ID.
+func (n *Network) Pod(id string) (*Pod, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, ok := n.pods[id]
+	return p, ok
+}
+
+// RemovePod tears a pod's stack down: what its processes hold open ends. Removing a pod that does not exist is no error.
+func (n *Network) RemovePod(id string) error {
+	n.mu.Lock()
+	p, ok := n.pods[id]
+	delete(n.pods, id)
+	n.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	p.shut()
+	n.mu.Lock()
+	if p.st != n.host {
+		delete(n.used, p.st.addr)
+	}
+	n.mu.Unlock()
+	return nil
+}
+
+// Host returns the node's own stack as a pod.
+func (n *Network) Host() *Pod {
+	return &Pod{id: "", net: n, st: n.host, sessions: map[*session]struct{}{}}
+}
+
+// setRoute makes the switch send addr's packets to l, or forget addr when l is nil.
+func (n *Network) setRoute(addr netip.Addr, l *link) {
+	for {
+		old := n.routes.Load()
+		table := maps.Clone(*old)
+		if l == nil {
+			delete(table, addr.As4())
+		} else {
+			table[addr.As4()] = l
+		}
+		if n.routes.CompareAndSwap(old, &table) {
+			return
+		}
+	}
+}

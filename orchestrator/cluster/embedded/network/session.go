@@ -1,0 +1,210 @@
+package network
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+// maxEnded bounds how many broken connections a session remembers the reason of.
+const maxEnded = 256
+
+// session is the node's side of the sandbox protocol with one container process.
+type session struct {
+	pod    *Pod
+	st     *podStack
+	ctl    *net.UnixConn
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu        sync.Mutex
+	nextConn  uint64
+	dials     map[uint64]context.CancelFunc
+	listeners map[*listener]struct{}
+	ended     map[uint64]syscall.Errno // connections that broke, by ID.
+	endedIDs  []uint64                 // the same, oldest first.
+}
+
+func newSession(p *Pod, ctl *net.UnixConn) *session {
+	s := &session{
+		pod: p, st: p.st, ctl: ctl, dials: map[uint64]context.CancelFunc{}, listeners: map[*listener]struct{}{}, ended: map[uint64]syscall.Errno{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// stop ends the session from the node's side.
+func (s *session) stop() {
+	s.cancel()
+	s.ctl.Close()
+}
+
+// run answers requests until the control socket ends.
+func (s *session) run() {
+	defer s.finish()
+	buf := make([]byte, sandbox.MaxMessage)
+	for {
+		n, err := s.ctl.Read(buf)
+		if err != nil || n == 0 {
+			return
+		}
+		var r sandbox.Request
+		if err := json.Unmarshal(buf[:n], &r); err != nil {
+			s.pod.net.log.Warn("sandbox sent garbage", "pod", s.pod.id, "err", err)
+			continue
+		}
+		s.handle(r)
+	}
+}
+
+func (s *session) finish() {
+	s.cancel()
+	s.mu.Lock()
+	open := s.listeners
+	s.listeners = nil
+	s.mu.Unlock()
+	for l := range open {
+		l.close()
+	}
+}
+
+func (s *session) handle(r sandbox.Request) {
+	switch r.Op {
+	case sandbox.OpDial:
+		if r.Network == "udp" {
+			s.answer(r.ID, s.dialUDP(r.Address))
+			return
+		}
+		ctx, cancel := context.WithCancel(s.ctx)
+		s.mu.Lock()
+		s.dials[r.ID] = cancel
+		s.mu.Unlock()
+		go func() {
+			defer cancel()
+			s.answer(r.ID, s.dialTCP(ctx, r.Address))
+			s.mu.Lock()
+			delete(s.dials, r.ID)
+			s.mu.Unlock()
+		}()
+	case sandbox.OpCancel:
+		s.mu.Lock()
+		if cancel := s.dials[r.Conn]; cancel != nil {
+			cancel()
+		}
+		s.mu.Unlock()
+	case sandbox.OpListen:
+		s.answer(r.ID, s.listen(r.Address))
+	case sandbox.OpPacket:
+		s.answer(r.ID, s.packet(r.Address))
+	case sandbox.OpStatus:
+		s.mu.Lock()
+		errno := s.ended[r.Conn]
+		s.mu.Unlock()
+		s.answer(r.ID, opened{reply: sandbox.Reply{Errno: errno}, fd: -1})
+	default:
+		s.answer(r.ID, refused(syscall.EOPNOTSUPP))
+	}
+}
+
+// opened is the outcome of a request: a reply, the process's descriptor (or -1) and what starts serving the node's end.
+type opened struct {
+	reply sandbox.Reply
+	fd    int
+	start func()
+	abort func()
+}
+
+func refused(errno syscall.Errno) opened { return opened{reply: sandbox.Reply{Errno: errno}, fd: -1} }
+
+// answer sends the outcome; the process's descriptor is closed here in any case.
+func (s *session) answer(id uint64, o opened) {
+	o.reply.ID = id
+	err := send(s.ctl, o.reply, o.fd)
+	if o.fd >= 0 {
+		syscall.Close(o.fd)
+	}
+	switch {
+	case err != nil && o.abort != nil:
+		o.abort()
+	case err == nil && o.start != nil:
+		o.start()
+	}
+}
+
+func send(c *net.UnixConn, r sandbox.Reply, fd int) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode sandbox reply: %w", err)
+	}
+	var rights []byte
+	if fd >= 0 {
+		rights = syscall.UnixRights(fd)
+	}
+	if _, _, err := c.WriteMsgUnix(data, rights, nil); err != nil {
+		return fmt.Errorf("send sandbox reply: %w", err)
+	}
+	return nil
+}
+
+// pair makes a non-blocking socket pair: the node's end as a file, the process's as a descriptor.
+func pair(kind int) (*os.File, int, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, -1, os.NewSyscallError("socketpair", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "sandbox"), fds[1], nil
+}
+
+func (s *session) dialTCP(ctx context.Context, to netip.AddrPort) opened {
+	e, err := s.st.connectTCP(ctx, to)
+	if err != nil {
+		var errno syscall.Errno
+		if !errors.As(err, &errno) {
+			errno = syscall.ECANCELED
+		}
+		return refused(errno)
+	}
+	return s.connection(e, orLoopback(to))
+}
+
+// connection offers an established connection to the process.
+func (s *session) connection(e endpoint, remote netip.AddrPort) opened {
+	file, fd, err := pair(syscall.SOCK_STREAM)
+	if err != nil {
+		e.Abort()
+		return refused(asErrno(err))
+	}
+	local, _ := e.GetLocalAddress()
+	id := s.newConn()
+	sp := &splice{e: e, file: file, broke: func(errno syscall.Errno) { s.remember(id, errno) }}
+	return opened{
+		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fd: fd, start: sp.start, abort: sp.abort,
+	}
+}
+
+func (s *session) newConn() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextConn++
+	return s.nextConn
+}
+
+// remember keeps why a connection broke until the process asks.
+func (s *session) remember(id uint64, errno syscall.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.endedIDs) == maxEnded {
+		delete(s.ended, s.endedIDs[0])
+		s.endedIDs = s.endedIDs[1:]
+	}
+	s.ended[id] = errno
+	s.endedIDs = append(s.endedIDs, id)
+}

@@ -1,0 +1,260 @@
+package network
+
+import (
+	"bytes"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// chunk is how much a splice moves at once.
+const chunk = 32 << 10
+
+// chunks pools the buffers between the process's socket and the stack. A buffer is held only while there is something in it.
+var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
+
+// splice moves bytes between a TCP endpoint of the stack and a stream socket whose other end is the container process's.
+type splice struct {
+	e     endpoint
+	file  *os.File
+	broke func(syscall.Errno) // told before the process can notice that the connection has broken.
+
+	once   sync.Once
+	gone   chan struct{} // closed when the connection is over, whatever the directions are doing.
+	active atomic.Int32
+}
+
+// start serves both directions until both have ended.
+func (s *splice) start() {
+	s.gone = make(chan struct{})
+	s.active.Store(2)
+	go s.toProcess()
+	go s.toNetwork()
+}
+
+// abort gives the connection up before it was started.
+func (s *splice) abort() {
+	s.e.Abort()
+	s.file.Close()
+}
+
+// leave is called by each direction when it has ended.
+func (s *splice) leave() {
+	if s.active.Add(-1) == 0 {
+		s.over(0)
+	}
+}
+
+// over ends the connection. A connection that broke is reset for both sides.
+func (s *splice) over(errno syscall.Errno) {
+	s.once.Do(func() {
+		if errno != 0 && s.broke != nil {
+			s.broke(errno)
+		}
+		close(s.gone)
+		if errno != 0 {
+			s.e.Abort()
+		} else {
+			s.e.Close()
+		}
+		s.file.Close()
+	})
+}
+
+// fdWriter writes to a non-blocking descriptor from inside the endpoint's Read.
+type fdWriter struct {
+	fd   int
+	n    int
+	full bool
+	err  error
+}
+
+func (w *fdWriter) Write(b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		n, err := syscall.Write(w.fd, b[done:])
+		switch err {
+		case nil:
+			done += n
+			w.n += n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			w.full = true
+			return done, err
+		default:
+			w.err = err
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// toProcess copies what the peer sends to the process.
+func (s *splice) toProcess() {
+	defer s.leave()
+	entry, ready := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
+	s.e.wq.EventRegister(&entry)
+	defer s.e.wq.EventUnregister(&entry)
+	raw, err := s.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	var (
+		w    fdWriter
+		terr tcpip.Error
+	)
+	read := func(fd uintptr) bool {
+		w.fd, w.full = int(fd), false
+		_, terr = s.e.Read(&w, tcpip.ReadOptions{})
+		return !w.full || w.err != nil
+	}
+	for {
+		w.n = 0
+		if raw.Write(read) != nil {
+			return
+		}
+		if w.n > 0 {
+			s.e.ModerateRecvBuf(w.n)
+		}
+		if w.err != nil {
+			return // the process has closed its end: toNetwork sees it too and closes the connection.
+		}
+		switch terr.(type) {
+		case nil:
+		case *tcpip.ErrWouldBlock:
+			select {
+			case <-ready:
+			case <-s.gone:
+				return
+			}
+		case *tcpip.ErrClosedForReceive:
+			shutdownWrite(s.file)
+			return
+		case *tcpip.ErrNotConnected, *tcpip.ErrInvalidEndpointState:
+			s.over(syscall.ECONNRESET)
+			return
+		default:
+			s.over(errnoOf(terr))
+			return
+		}
+	}
+}
+
+func shutdownWrite(f *os.File) {
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+	}
+}
+
+// hungUp says whether the process has closed its end altogether, rather than its sending direction only.
+func hungUp(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+}
+
+// toNetwork copies what the process writes to the peer.
+func (s *splice) toNetwork() {
+	defer s.leave()
+	entry, ready := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
+	s.e.wq.EventRegister(&entry)
+	defer s.e.wq.EventUnregister(&entry)
+	raw, err := s.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	var (
+		buf  *[]byte
+		n    int
+		rerr error
+		hup  bool
+	)
+	read := func(fd uintptr) bool {
+		buf = chunks.Get().(*[]byte)
+		for {
+			n, rerr = syscall.Read(int(fd), *buf)
+			if rerr == syscall.EINTR {
+				continue
+			}
+			if rerr == syscall.EAGAIN {
+				chunks.Put(buf)
+				return false
+			}
+			hup = n == 0 && rerr == nil && hungUp(fd)
+			return true
+		}
+	}
+	for {
+		if raw.Read(read) != nil {
+			return
+		}
+		ok := rerr == nil && n > 0 && s.write((*buf)[:n], ready)
+		chunks.Put(buf)
+		switch {
+		case ok:
+		case rerr != nil:
+			// The process closed its end with data unread: Linux resets such a connection.
+			s.over(asErrno(rerr))
+			return
+		case n > 0:
+			return // write has ended the connection.
+		case hup:
+			s.over(0)
+			return
+		default:
+			s.e.Shutdown(tcpip.ShutdownWrite)
+			_ = raw.Read(hungUp)
+			select {
+			case <-s.gone:
+			default:
+				s.closedHalf(raw)
+			}
+			return
+		}
+	}
+}
+
+// closedHalf is reached when the process has closed the rest of a connection whose sending direction it had closed before.
+func (s *splice) closedHalf(raw syscall.RawConn) {
+	errno := syscall.Errno(0)
+	_ = raw.Control(func(fd uintptr) {
+		if v, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil {
+			errno = syscall.Errno(v)
+		}
+	})
+	s.over(errno)
+}
+
+// write sends b, waiting for room; false means that the connection is over.
+func (s *splice) write(b []byte, ready <-chan struct{}) bool {
+	var r bytes.Reader
+	for len(b) > 0 {
+		r.Reset(b)
+		n, terr := s.e.Write(&r, tcpip.WriteOptions{})
+		b = b[n:]
+		switch terr.(type) {
+		case nil:
+		case *tcpip.ErrWouldBlock:
+			select {
+			case <-ready:
+			case <-s.gone:
+				return false
+			}
+		case *tcpip.ErrClosedForSend:
+			if last := s.e.LastError(); last != nil {
+				terr = last
+			}
+			s.over(errnoOf(terr))
+			return false
+		default:
+			s.over(errnoOf(terr))
+			return false
+		}
+	}
+	return true
+}
