@@ -5,12 +5,13 @@ package main
 import (
 	"os"
 
+	"github.com/gameday-bench/gameday/workloads/monitoring/kubestate"
 	"github.com/gameday-bench/gameday/workloads/monitoring/prometheus"
 	"github.com/gameday-bench/gameday/workloads/program"
 )
 
 func main() {
 	var registry program.Registry
-	registry.Register(prometheus.Image())
+	registry.Register(prometheus.Image(), kubestate.Image())
 	os.Exit(program.Main(&registry, nil, os.Args[1:]))
 }
