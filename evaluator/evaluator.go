@@ -96,3 +96,13 @@ type InvariantEvidence struct {
 	Held   bool   `json:"held"`
 	Detail string `json:"detail,omitempty"`
 }
+
+// Snapshot is a trial's evidence.json: what a grader needs beside the truth and the submission.
+type Snapshot struct {
+	SchemaVersion int      `json:"schemaVersion"`
+	Topology      Topology `json:"topology"`
+	Evidence      Evidence `json:"evidence"`
+}
+
+// SnapshotVersion is the schema version of Snapshot.
+const SnapshotVersion = 1
