@@ -85,3 +85,9 @@ func NewRunID(now time.Time, scenario string) string {
 	_, _ = rand.Read(random[:]) // Never fails: the program would have crashed.
 	return fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102T150405Z"), scenario, hex.EncodeToString(random[:]))
 }
+
+// DigestBytes is "sha256:" and the hash of data.
+func DigestBytes(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
