@@ -140,6 +140,13 @@ func (c *Client) call(ctx context.Context, r Request) (answer, error) {
 	return answer{}, ctx.Err()
 }
 
+// free makes the node close a listener or UDP socket now, not when it notices that the descriptor is closed.
+func (c *Client) free(id uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
+	defer cancel()
+	_, _ = c.call(ctx, Request{Op: OpClose, Conn: id})
+}
+
 func (c *Client) send(r Request) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -197,7 +204,7 @@ func (c *Client) dialOne(ctx context.Context, network, kind string, to netip.Add
 		return fail(errors.New("sandbox sent no connection"))
 	}
 	if kind == "udp" {
-		return newPacketConn(a, true), nil
+		return newPacketConn(c, a, true), nil
 	}
 	return newConn(c, a), nil
 }
@@ -221,7 +228,7 @@ func (c *Client) ListenPacket(ctx context.Context, network, address string) (net
 	if err != nil {
 		return nil, err
 	}
-	return newPacketConn(a, false), nil
+	return newPacketConn(c, a, false), nil
 }
 
 func (c *Client) bind(ctx context.Context, op Op, network, want, address string) (answer, netip.AddrPort, error) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// statusTimeout bounds how long a connection that ended waits for the node's word on why.
-const statusTimeout = time.Second
+// replyTimeout bounds how long a connection that ended waits for the node's word on why, and a close for its effect.
+const replyTimeout = time.Second
 
 func addrOf(kind string, a netip.AddrPort) net.Addr {
 	if kind == "udp" {
@@ -141,7 +141,7 @@ func (c *conn) why() error {
 	if c.ended != nil {
 		return c.ended
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
 	defer cancel()
 	a, err := c.client.call(ctx, Request{Op: OpStatus, Conn: c.id})
 	if err != nil || a.reply.Errno == 0 {
@@ -182,6 +182,7 @@ type (
 // listener is a TCP listener of the pod: accepted connections arrive on its own socket.
 type listener struct {
 	client *Client
+	id     uint64
 	sock   *net.UnixConn
 	addr   net.Addr
 
@@ -197,7 +198,7 @@ func newListener(c *Client, a answer) (*listener, error) {
 		return nil, err
 	}
 	return &listener{
-		client: c, sock: sock.(*net.UnixConn), addr: addrOf("tcp", a.reply.Local),
+		client: c, id: a.reply.Conn, sock: sock.(*net.UnixConn), addr: addrOf("tcp", a.reply.Local),
 		buf: make([]byte, MaxMessage), oob: make([]byte, syscall.CmsgSpace(4)),
 	}, nil
 }
@@ -227,7 +228,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) Close() error   { return l.sock.Close() }
+// Close frees the address before it returns, as close(2) does.
+func (l *listener) Close() error {
+	l.client.free(l.id)
+	return l.sock.Close()
+}
+
 func (l *listener) Addr() net.Addr { return l.addr }
 
 // SetDeadline bounds Accept, as net.TCPListener's does.

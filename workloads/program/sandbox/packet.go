@@ -16,6 +16,8 @@ var frames = sync.Pool{New: func() any { b := make([]byte, FrameHeader+MaxDatagr
 // packetConn is a UDP socket of the pod.
 type packetConn struct {
 	*os.File
+	client *Client
+	id     uint64
 	local  net.Addr
 	remote netip.AddrPort // set when connected.
 }
@@ -25,8 +27,8 @@ var (
 	_ net.PacketConn = (*packetConn)(nil)
 )
 
-func newPacketConn(a answer, connected bool) *packetConn {
-	p := &packetConn{File: a.file, local: addrOf("udp", a.reply.Local)}
+func newPacketConn(c *Client, a answer, connected bool) *packetConn {
+	p := &packetConn{File: a.file, client: c, id: a.reply.Conn, local: addrOf("udp", a.reply.Local)}
 	if connected {
 		p.remote = a.reply.Remote
 	}
@@ -108,7 +110,11 @@ func (p *packetConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, err
 	return n, nil
 }
 
+// Close frees the address of a bound socket before it returns, as close(2) does.
 func (p *packetConn) Close() error {
+	if !p.remote.IsValid() {
+		p.client.free(p.id)
+	}
 	if err := p.File.Close(); err != nil {
 		return p.opError("close", err)
 	}

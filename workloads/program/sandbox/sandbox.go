@@ -82,6 +82,8 @@ const (
 	OpPacket Op = "packet"
 	// OpCancel gives up the request whose ID is Conn. It has no answer of its own: the request is answered with ECANCELED.
 	OpCancel Op = "cancel"
+	// OpClose closes the listener or UDP socket Conn at once; its address is free when the answer arrives.
+	OpClose Op = "close"
 	// OpStatus asks why the connection Conn ended: Errno is 0 after an orderly end, ECONNRESET and so on otherwise.
 	OpStatus Op = "status"
 )

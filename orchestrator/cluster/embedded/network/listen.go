@@ -27,6 +27,7 @@ type ProxyFunc func(conn net.Conn, dialOriginal func() (net.Conn, error))
 
 // listener is a container process's TCP listener.
 type listener struct {
+	id   uint64
 	s    *session
 	st   *podStack
 	e    endpoint
@@ -60,22 +61,18 @@ func (s *session) listen(at netip.AddrPort) opened {
 		return refused(syscall.EIO)
 	}
 	local, _ := e.GetLocalAddress()
-	l := &listener{s: s, st: s.st, e: e, port: local.Port, sock: conn.(*net.UnixConn), done: make(chan struct{}), conns: map[*splice]struct{}{}}
+	l := &listener{id: s.newConn(), s: s, st: s.st, e: e, port: local.Port, sock: conn.(*net.UnixConn), done: make(chan struct{}), conns: map[*splice]struct{}{}}
 	_ = l.sock.SetWriteBuffer(listenBuffer)
-	s.mu.Lock()
-	if s.listeners == nil {
-		s.mu.Unlock()
+	if !s.own(l.id, socket{l.close, true}) {
 		l.e.Close()
 		l.sock.Close()
 		syscall.Close(fd)
 		return refused(syscall.ECANCELED)
 	}
-	s.listeners[l] = struct{}{}
-	s.mu.Unlock()
 	s.st.mu.Lock()
 	s.st.listeners[l.port] = append(s.st.listeners[l.port], l)
 	s.st.mu.Unlock()
-	return opened{reply: sandbox.Reply{Local: addrPort(local)}, fd: fd, start: l.start, abort: l.close}
+	return opened{reply: sandbox.Reply{Conn: l.id, Local: addrPort(local)}, fd: fd, start: l.start, abort: l.close}
 }
 
 func (l *listener) start() {
@@ -93,9 +90,7 @@ func (l *listener) close() {
 		close(l.done)
 		l.e.Close()
 		l.sock.Close()
-		l.s.mu.Lock()
-		delete(l.s.listeners, l)
-		l.s.mu.Unlock()
+		l.s.disown(l.id)
 		l.st.mu.Lock()
 		defer l.st.mu.Unlock()
 		rest := l.st.listeners[l.port][:0:0]

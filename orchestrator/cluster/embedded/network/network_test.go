@@ -383,3 +383,18 @@ func TestHostNetworkPodSharesTheNode(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 }
+
+func hostPod(t testing.TB, n *Network) *Pod {
+	t.Helper()
+	p, err := n.AddPod(PodConfig{ID: "host", HostNetwork: true})
+	require.NoError(t, err)
+	return p
+}
+
+func netUDPAddr(a string) *net.UDPAddr { return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a)) }
+
+func ctxTimeout(ctx context.Context, t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	t.Cleanup(cancel)
+	return ctx
+}

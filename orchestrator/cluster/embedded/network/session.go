@@ -25,17 +25,17 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu        sync.Mutex
-	nextConn  uint64
-	dials     map[uint64]context.CancelFunc
-	listeners map[*listener]struct{}
-	ended     map[uint64]syscall.Errno // connections that broke, by ID.
-	endedIDs  []uint64                 // the same, oldest first.
+	mu       sync.Mutex
+	nextConn uint64
+	dials    map[uint64]context.CancelFunc
+	sockets  map[uint64]socket        // the process's listeners and UDP sockets, by ID; nil once the session has ended.
+	ended    map[uint64]syscall.Errno // connections that broke, by ID.
+	endedIDs []uint64                 // the same, oldest first.
 }
 
 func newSession(p *Pod, ctl *net.UnixConn) *session {
 	s := &session{
-		pod: p, st: p.st, ctl: ctl, dials: map[uint64]context.CancelFunc{}, listeners: map[*listener]struct{}{}, ended: map[uint64]syscall.Errno{},
+		pod: p, st: p.st, ctl: ctl, dials: map[uint64]context.CancelFunc{}, sockets: map[uint64]socket{}, ended: map[uint64]syscall.Errno{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -68,11 +68,13 @@ func (s *session) run() {
 func (s *session) finish() {
 	s.cancel()
 	s.mu.Lock()
-	open := s.listeners
-	s.listeners = nil
+	open := s.sockets
+	s.sockets = nil
 	s.mu.Unlock()
-	for l := range open {
-		l.close()
+	for _, o := range open {
+		if o.atEnd {
+			o.shut()
+		}
 	}
 }
 
@@ -104,6 +106,14 @@ func (s *session) handle(r sandbox.Request) {
 		s.answer(r.ID, s.listen(r.Address))
 	case sandbox.OpPacket:
 		s.answer(r.ID, s.packet(r.Address))
+	case sandbox.OpClose:
+		s.mu.Lock()
+		o, ok := s.sockets[r.Conn]
+		s.mu.Unlock()
+		if ok {
+			o.shut()
+		}
+		s.answer(r.ID, opened{fd: -1})
 	case sandbox.OpStatus:
 		s.mu.Lock()
 		errno := s.ended[r.Conn]
@@ -195,6 +205,30 @@ func (s *session) newConn() uint64 {
 	defer s.mu.Unlock()
 	s.nextConn++
 	return s.nextConn
+}
+
+// socket is a listener or UDP socket of the process.
+type socket struct {
+	shut  func()
+	atEnd bool // close it with the session, rather than when its own descriptor is closed and what was written is sent.
+}
+
+// own remembers a socket; false means that the session has ended.
+func (s *session) own(id uint64, o socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sockets == nil {
+		return false
+	}
+	s.sockets[id] = o
+	return true
+}
+
+// disown forgets a socket that has been closed.
+func (s *session) disown(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sockets, id)
 }
 
 // remember keeps why a connection broke until the process asks.

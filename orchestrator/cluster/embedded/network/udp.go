@@ -22,6 +22,7 @@ var datagrams = sync.Pool{New: func() any { b := make([]byte, sandbox.FrameHeade
 
 // packets moves datagrams between a UDP endpoint of the stack and the container process.
 type packets struct {
+	id   uint64
 	s    *session
 	e    endpoint
 	file *os.File
@@ -39,17 +40,17 @@ func (s *session) dialUDP(to netip.AddrPort) opened {
 	real, ok := s.st.net.services.translate(udp.ProtocolNumber, s.st.addr, to)
 	if !ok {
 		// kube-proxy rejects the datagram, not the connect: the error comes back on the socket.
-		return s.socket(netip.AddrPort{}, netip.AddrPort{}, to)
+		return s.udp(netip.AddrPort{}, netip.AddrPort{}, to)
 	}
-	return s.socket(netip.AddrPort{}, real, to)
+	return s.udp(netip.AddrPort{}, real, to)
 }
 
 func (s *session) packet(at netip.AddrPort) opened {
-	return s.socket(at, netip.AddrPort{}, netip.AddrPort{})
+	return s.udp(at, netip.AddrPort{}, netip.AddrPort{})
 }
 
-// socket opens a UDP socket bound to at and connected to real, which the process knows as to.
-func (s *session) socket(at, real, to netip.AddrPort) opened {
+// udp opens a UDP socket bound to at and connected to real, which the process knows as to.
+func (s *session) udp(at, real, to netip.AddrPort) opened {
 	if !at.IsValid() && !real.IsValid() {
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
@@ -64,12 +65,17 @@ func (s *session) socket(at, real, to netip.AddrPort) opened {
 	}
 	local, _ := e.GetLocalAddress()
 	p := &packets{
-		s: s, e: e, file: file, gone: make(chan struct{}), flows: map[netip.AddrPort]netip.AddrPort{}, names: map[netip.AddrPort]netip.AddrPort{},
+		id: s.newConn(), s: s, e: e, file: file, gone: make(chan struct{}), flows: map[netip.AddrPort]netip.AddrPort{}, names: map[netip.AddrPort]netip.AddrPort{},
 	}
 	if real.IsValid() {
 		p.to = to
 	}
-	return opened{reply: sandbox.Reply{Conn: s.newConn(), Local: addrPort(local), Remote: to}, fd: fd, start: p.start, abort: p.close}
+	if !s.own(p.id, socket{p.close, false}) {
+		p.close()
+		syscall.Close(fd)
+		return refused(syscall.ECANCELED)
+	}
+	return opened{reply: sandbox.Reply{Conn: p.id, Local: addrPort(local), Remote: to}, fd: fd, start: p.start, abort: p.close}
 }
 
 func (p *packets) start() {
@@ -80,6 +86,7 @@ func (p *packets) start() {
 func (p *packets) close() {
 	p.once.Do(func() {
 		close(p.gone)
+		p.s.disown(p.id)
 		p.e.Close()
 		p.file.Close()
 	})

@@ -1,0 +1,143 @@
+package network
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// BenchmarkHop is one request and answer of 200 bytes between two container processes, through their sandbox sockets and both stacks.
+func BenchmarkHop(b *testing.B) {
+	for _, parallel := range []int{1, 16} {
+		b.Run(fmt.Sprintf("connections=%d", 2*parallel), func(b *testing.B) {
+			n := testNetwork(b, nil)
+			p, q := addPod(b, n, "a"), addPod(b, n, "b")
+			echo(b, container(b, q), ":7")
+			c := container(b, p)
+			b.SetParallelism(parallel)
+			b.RunParallel(func(pb *testing.PB) {
+				conn, err := c.DialContext(b.Context(), "tcp", "10.244.1.3:7")
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				defer conn.Close()
+				msg, got := []byte(strings.Repeat("x", 200)), make([]byte, 200)
+				for pb.Next() {
+					if _, err := conn.Write(msg); err != nil {
+						b.Error(err)
+						return
+					}
+					if _, err := io.ReadFull(conn, got); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkHTTP is one HTTP request between two pods on kept-alive connections.
+func BenchmarkHTTP(b *testing.B) {
+	n := testNetwork(b, nil)
+	p, q := addPod(b, n, "a"), addPod(b, n, "b")
+	serve(b, container(b, q), ":80", "b")
+	client := httpClient(b, container(b, p))
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := client.Get("http://10.244.1.3/")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+		}
+	})
+}
+
+// BenchmarkDial is one connection from dial to close.
+func BenchmarkDial(b *testing.B) {
+	n := testNetwork(b, nil)
+	p, q := addPod(b, n, "a"), addPod(b, n, "b")
+	echo(b, container(b, q), ":7")
+	c := container(b, p)
+	for b.Loop() {
+		conn, err := c.DialContext(b.Context(), "tcp", "10.244.1.3:7")
+		if err != nil {
+			b.Fatal(err)
+		}
+		conn.Close()
+	}
+}
+
+// BenchmarkBulk is throughput of one connection.
+func BenchmarkBulk(b *testing.B) {
+	n := testNetwork(b, nil)
+	p, q := addPod(b, n, "a"), addPod(b, n, "b")
+	l, err := container(b, q).Listen(b.Context(), "tcp", ":9")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := l.Accept()
+		if err == nil {
+			_, _ = io.Copy(io.Discard, struct{ io.Reader }{conn})
+			conn.Close()
+		}
+	}()
+	conn, err := container(b, p).DialContext(b.Context(), "tcp", "10.244.1.3:9")
+	if err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 64<<10)
+	b.SetBytes(int64(len(buf)))
+	for b.Loop() {
+		if _, err := conn.Write(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+	conn.Close()
+	<-done
+}
+
+// BenchmarkHost is BenchmarkHTTP on the operating system's own loopback device, for comparison.
+func BenchmarkHost(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "b for a") })}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(l)
+	}()
+	defer func() {
+		srv.Close()
+		<-done
+	}()
+	tr := &http.Transport{MaxIdleConnsPerHost: 64}
+	defer tr.CloseIdleConnections()
+	client := &http.Client{Transport: tr}
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := client.Get("http://" + l.Addr().String() + "/")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+		}
+	})
+}
