@@ -1,0 +1,210 @@
+package cri
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+func TestContainerEnds(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		code   int32
+		reason string
+	}{
+		{"success", []string{"exit", "0"}, 0, "Completed"},
+		{"failure", []string{"exit", "3"}, 3, "Error"},
+		{"unknown command", []string{"nosuch"}, 127, "Error"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			st := f.ended(f.start(nil, tc.args...))
+			require.Equal(t, runtimeapi.ContainerState_CONTAINER_EXITED, st.State)
+			require.Equal(t, tc.code, st.ExitCode)
+			require.Equal(t, tc.reason, st.Reason)
+			require.GreaterOrEqual(t, st.FinishedAt, st.StartedAt)
+			require.Positive(t, st.StartedAt)
+		})
+	}
+}
+
+func TestStopContainer(t *testing.T) {
+	f := newFixture(t)
+	t.Run("a graceful program ends by itself", func(t *testing.T) {
+		id := f.start(nil, "graceful")
+		f.logged(id, "started")
+		require.NoError(t, f.StopContainer(context.Background(), id, 30))
+		st := f.status(id)
+		require.Equal(t, int32(0), st.ExitCode)
+		require.Equal(t, "Completed", st.Reason)
+		f.logged(id, "terminated")
+	})
+	t.Run("one that ignores SIGTERM is killed", func(t *testing.T) {
+		id := f.start(nil, "stubborn")
+		f.logged(id, "started")
+		begin := time.Now()
+		require.NoError(t, f.StopContainer(context.Background(), id, 1))
+		require.GreaterOrEqual(t, time.Since(begin), time.Second)
+		st := f.status(id)
+		require.Equal(t, int32(137), st.ExitCode)
+		require.Equal(t, "Error", st.Reason)
+	})
+	t.Run("one that does not handle SIGTERM dies of it", func(t *testing.T) {
+		id := f.start(nil, "sleep")
+		f.logged(id, "started")
+		require.NoError(t, f.StopContainer(context.Background(), id, 30))
+		require.Equal(t, int32(143), f.status(id).ExitCode)
+	})
+}
+
+func TestLogFormat(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "print", "hello", "world")
+	f.ended(id)
+	log := f.logged(id, "to stderr")
+	require.Regexp(t, regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout F hello world$`), log)
+	require.Regexp(t, regexp.MustCompile(`(?m)^\S+Z stderr F to stderr$`), log)
+
+	long := f.start(nil, "long", "20000")
+	f.ended(long)
+	lines := strings.Split(strings.TrimSpace(f.logged(long, " F ")), "\n")
+	require.Len(t, lines, 2)
+	require.Contains(t, lines[0], " stdout P "+strings.Repeat("x", 100))
+	require.Contains(t, lines[1], " stdout F x")
+	require.True(t, strings.HasSuffix(lines[1], " "+strings.Repeat("x", 20000-maxLogLine)))
+}
+
+func TestReopenContainerLog(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "graceful")
+	f.logged(id, "started")
+	path := f.status(id).LogPath
+	require.NoError(t, os.Rename(path, path+".old"))
+	require.NoError(t, f.ReopenContainerLog(context.Background(), id))
+	require.NoError(t, f.StopContainer(context.Background(), id, 10))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(data), "terminated")
+	require.NotContains(t, string(data), "started")
+}
+
+func TestContainerDescription(t *testing.T) {
+	f := newFixture(t)
+	volume := filepath.Join(f.dir, "kubelet", "vol")
+	require.NoError(t, os.MkdirAll(volume, 0o755))
+	id := f.start(func(c *runtimeapi.ContainerConfig) {
+		c.Envs = []*runtimeapi.KeyValue{{Key: "COLOR", Value: "blue"}}
+		c.WorkingDir = "/srv"
+		c.Mounts = []*runtimeapi.Mount{{ContainerPath: "/data", HostPath: volume, Readonly: true}, {ContainerPath: "/host", HostPath: "/etc"}}
+	}, "env", "COLOR")
+	f.ended(id)
+	f.logged(id, `blue variant=1.0 args=["/app" "env" "COLOR"] cwd=/srv host=web-0`)
+	c, err := f.container(id)
+	require.NoError(t, err)
+	desc, err := sandbox.LoadContainer(c.configPath())
+	require.NoError(t, err)
+	require.Equal(t, []sandbox.Mount{
+		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf()},
+		{ContainerPath: "/data", HostPath: volume, ReadOnly: true},
+		{ContainerPath: "/host", HostPath: filepath.Join(f.dir, "root", "etc")}, // Never the host's own /etc.
+	}, desc.Mounts)
+	data, err := os.ReadFile(desc.ResolvConf)
+	require.NoError(t, err)
+	require.Equal(t, "search svc\nnameserver 10.96.0.10\noptions ndots:5\n", string(data))
+	hosts, err := os.ReadFile(filepath.Join(desc.Root, "etc/hosts"))
+	require.NoError(t, err)
+	require.Contains(t, string(hosts), "web-0")
+}
+
+func TestOtherCommandIsInterpreted(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(func(c *runtimeapi.ContainerConfig) { c.Command = []string{"print", "by", "hand"} })
+	require.Equal(t, int32(0), f.ended(id).ExitCode)
+	f.logged(id, "by hand")
+	same := f.start(func(c *runtimeapi.ContainerConfig) { c.Command = []string{"/usr/bin/app"} }, "exit", "4")
+	require.Equal(t, int32(4), f.ended(same).ExitCode)
+}
+
+func TestSandboxLife(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	pod := f.pod()
+	id := f.create(pod, nil, "sleep")
+	require.NoError(t, f.StartContainer(ctx, id))
+	require.Error(t, f.StartContainer(ctx, id))
+	st, err := f.PodSandboxStatus(ctx, pod, false)
+	require.NoError(t, err)
+	require.Equal(t, runtimeapi.PodSandboxState_SANDBOX_READY, st.Status.State)
+	require.Equal(t, "10.0.0.1", st.Status.Network.Ip)
+	list, err := f.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{LabelSelector: map[string]string{"app": "web"}})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	list, err = f.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{LabelSelector: map[string]string{"app": "db"}})
+	require.NoError(t, err)
+	require.Empty(t, list)
+
+	require.NoError(t, f.StopPodSandbox(ctx, pod))
+	require.NoError(t, f.StopPodSandbox(ctx, pod))
+	require.Equal(t, int32(137), f.status(id).ExitCode)
+	require.Zero(t, f.network.count())
+	st, err = f.PodSandboxStatus(ctx, pod, false)
+	require.NoError(t, err)
+	require.Equal(t, runtimeapi.PodSandboxState_SANDBOX_NOTREADY, st.Status.State)
+
+	require.NoError(t, f.RemovePodSandbox(ctx, pod))
+	require.NoError(t, f.RemovePodSandbox(ctx, pod))
+	_, err = f.ContainerStatus(ctx, id, false)
+	require.Error(t, err)
+	left, err := os.ReadDir(filepath.Join(f.dir, "cri", "containers"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestNodeCrash(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	pod := f.pod()
+	id := f.create(pod, nil, "sleep")
+	require.NoError(t, f.StartContainer(ctx, id))
+	done := f.create(pod, nil, "exit", "5")
+	require.NoError(t, f.StartContainer(ctx, done))
+	f.ended(done)
+	crashed := f.Runtime
+	f.network = &fakeNetwork{}
+	f.open() // As a new process finds it: the records say that the container runs.
+
+	st := f.status(id)
+	require.Equal(t, runtimeapi.ContainerState_CONTAINER_EXITED, st.State)
+	require.Equal(t, int32(unknownExitCode), st.ExitCode)
+	require.Equal(t, "Unknown", st.Reason)
+	require.Equal(t, int32(5), f.status(done).ExitCode)
+	box, err := f.PodSandboxStatus(ctx, pod, false)
+	require.NoError(t, err)
+	require.Equal(t, runtimeapi.PodSandboxState_SANDBOX_NOTREADY, box.Status.State)
+	require.NoError(t, crashed.Close())
+	require.NoError(t, f.RemovePodSandbox(ctx, pod))
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "stubborn")
+	c, err := f.container(id)
+	require.NoError(t, err)
+	f.logged(id, "started")
+	pid := c.main.pid
+	require.NoError(t, f.Close())
+	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+	require.Zero(t, f.network.count())
+	require.Error(t, f.StartContainer(context.Background(), f.create(f.pod(), nil, "sleep")))
+}

@@ -1,0 +1,115 @@
+package cri
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	criclient "k8s.io/cri-client/pkg"
+	utilexec "k8s.io/utils/exec"
+)
+
+func TestExecSync(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	id := f.start(nil, "graceful")
+	out, errs, err := f.ExecSync(ctx, id, []string{"print", "hi"}, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "hi\n", string(out))
+	require.Equal(t, "to stderr\n", string(errs))
+
+	_, _, err = f.ExecSync(ctx, id, []string{"exit", "9"}, 0)
+	var code utilexec.CodeExitError
+	require.ErrorAs(t, err, &code)
+	require.Equal(t, 9, code.Code)
+
+	_, _, err = f.ExecSync(ctx, id, []string{"sleep"}, 300*time.Millisecond)
+	require.ErrorIs(t, err, criclient.ErrCommandTimedOut)
+	c, err := f.container(id)
+	require.NoError(t, err)
+	c.mu.Lock()
+	require.Len(t, c.procs, 1, "what timed out is gone")
+	c.mu.Unlock()
+
+	require.NoError(t, f.StopContainer(ctx, id, 5))
+	_, _, err = f.ExecSync(ctx, id, []string{"print"}, 0)
+	require.ErrorContains(t, err, "CONTAINER_EXITED")
+}
+
+func TestExecEndsWithItsContainer(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "graceful")
+	f.logged(id, "started")
+	ended := make(chan int, 1)
+	go func() {
+		code, _ := f.RunIn(context.Background(), id, []string{"stubborn"}, nil, nil, nil)
+		ended <- code
+	}()
+	c, err := f.container(id)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.procs) == 2
+	}, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, f.Signal(id, syscall.SIGTERM))
+	require.Equal(t, 137, <-ended)
+	require.Equal(t, "Completed", f.ended(id).Reason)
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+func TestStreamingExec(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	id := f.start(nil, "graceful")
+	var out, errs bytes.Buffer
+	err := streams{f.Runtime}.Exec(ctx, id, []string{"cat"}, strings.NewReader("a\nb\n"), nopCloser{&out}, nopCloser{&errs}, false, nil)
+	require.NoError(t, err)
+	require.Equal(t, "got a\ngot b\n", out.String())
+
+	out.Reset()
+	err = streams{f.Runtime}.Exec(ctx, id, []string{"cat"}, strings.NewReader("a\n"), nopCloser{&out}, nil, true, nil)
+	require.NoError(t, err)
+	require.Contains(t, out.String(), "got a\r\n", "a terminal turns line feeds into both")
+
+	resp, err := f.Exec(ctx, &runtimeapi.ExecRequest{ContainerId: id, Cmd: []string{"print"}, Stdout: true})
+	require.NoError(t, err)
+	require.Regexp(t, `^http://127\.0\.0\.1:\d+/exec/\S+$`, resp.Url)
+}
+
+func TestPortForward(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	pod := f.pod()
+	client, mine := net.Pipe()
+	err := streams{f.Runtime}.PortForward(ctx, pod, 8080, mine)
+	require.ErrorContains(t, err, "failed to connect to localhost:8080")
+
+	f.network.pods[pod].dial = func(_ context.Context, network, address string) (net.Conn, error) {
+		require.Equal(t, "127.0.0.1:8080", address)
+		near, far := net.Pipe()
+		go func() {
+			_, _ = io.Copy(far, io.LimitReader(far, 4))
+			_ = far.Close()
+		}()
+		return near, nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- streams{f.Runtime}.PortForward(ctx, pod, 8080, mine) }()
+	_, err = client.Write([]byte("ping"))
+	require.NoError(t, err)
+	got, err := io.ReadAll(client)
+	require.NoError(t, err)
+	require.Equal(t, "ping", string(got))
+	require.NoError(t, <-done)
+}

@@ -1,0 +1,79 @@
+package cri
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+func TestOutOfMemoryKill(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(func(c *runtimeapi.ContainerConfig) {
+		c.Linux.Resources = &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 64 << 20}
+	}, "hog")
+	st := f.ended(id)
+	require.Equal(t, int32(137), st.ExitCode)
+	require.Equal(t, "OOMKilled", st.Reason)
+	require.Equal(t, int64(64<<20), st.Resources.Linux.MemoryLimitInBytes)
+	u := f.Usages()
+	require.Len(t, u, 1)
+	require.Equal(t, uint64(1), u[0].OOMKills)
+	require.Greater(t, u[0].PeakBytes, uint64(64<<20))
+}
+
+func TestThrottle(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(func(c *runtimeapi.ContainerConfig) {
+		c.Linux.Resources = &runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: 20_000}
+	}, "spin")
+	f.logged(id, "started")
+	c, err := f.container(id)
+	require.NoError(t, err)
+	before, begin := c.measureCPU(), time.Now()
+	require.Eventually(t, func() bool { return c.usage().Periods >= 20 }, 20*time.Second, 20*time.Millisecond)
+	share := float64(c.measureCPU()-before) / float64(time.Since(begin))
+	require.InDelta(t, 0.2, share, 0.08, "the quota is 20 ms of 100 ms")
+	u := c.usage()
+	require.Greater(t, u.Throttled, uint64(10))
+	require.Greater(t, u.ThrottledTime, time.Second)
+
+	// Without the quota it gets all that there is.
+	require.NoError(t, f.UpdateContainerResources(context.Background(), id, &runtimeapi.ContainerResources{
+		Linux: &runtimeapi.LinuxContainerResources{CpuQuota: -1},
+	}))
+	require.Eventually(t, func() bool {
+		begin, before := time.Now(), c.measureCPU()
+		<-time.After(200 * time.Millisecond)
+		return float64(c.measureCPU()-before)/float64(time.Since(begin)) > 0.3
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestStats(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	id := f.start(nil, "spin")
+	f.logged(id, "started")
+	require.Eventually(t, func() bool {
+		s, err := f.ContainerStats(ctx, id)
+		require.NoError(t, err)
+		return s.Cpu.UsageNanoCores.Value > 1e8 && s.Cpu.UsageCoreNanoSeconds.Value > 1e8
+	}, 10*time.Second, 50*time.Millisecond)
+	s, err := f.ContainerStats(ctx, id)
+	require.NoError(t, err)
+	require.Greater(t, s.Memory.WorkingSetBytes.Value, uint64(512<<10))
+	require.Greater(t, s.Memory.UsageBytes.Value, s.Memory.WorkingSetBytes.Value)
+	require.Positive(t, s.WritableLayer.UsedBytes.Value)
+	pods, err := f.ListPodSandboxStats(ctx, nil)
+	require.NoError(t, err)
+	require.Len(t, pods, 1)
+	require.Len(t, pods[0].Linux.Containers, 1)
+	require.GreaterOrEqual(t, pods[0].Linux.Cpu.UsageCoreNanoSeconds.Value, s.Cpu.UsageCoreNanoSeconds.Value)
+
+	// The node's total does not run backwards when a container goes.
+	before := f.NodeCPU()
+	require.NoError(t, f.RemoveContainer(ctx, id))
+	require.GreaterOrEqual(t, f.NodeCPU(), before)
+}

@@ -1,0 +1,100 @@
+package cri
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+// TestMain makes the test binary a program binary as well: the runtime under test starts it as container processes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "--images":
+			fmt.Println(`[{"repository":"registry.local/test/app","tags":["1.0","2.0"],"program":"app","entrypoint":["/app"]}]`)
+			os.Exit(0)
+		case "--container":
+			os.Exit(runProgram(os.Args[2], os.Args[3:]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// runProgram is the container process of the tests: its first argument says what it does.
+func runProgram(config string, rest []string) int {
+	c, err := sandbox.LoadContainer(config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 70
+	}
+	args := c.Args[1:]
+	if len(rest) > 1 && rest[0] == "--exec" {
+		args = rest[2:]
+	}
+	if len(args) == 0 {
+		args = []string{"sleep"}
+	}
+	switch args[0] {
+	case "exit":
+		code, _ := strconv.Atoi(args[1])
+		return code
+	case "env":
+		fmt.Printf("%s variant=%s args=%q cwd=%s host=%s\n", c.Env[args[1]], c.Variant, c.Args, c.Cwd, c.Hostname)
+	case "print":
+		fmt.Println(strings.Join(args[1:], " "))
+		fmt.Fprintln(os.Stderr, "to stderr")
+	case "long":
+		n, _ := strconv.Atoi(args[1])
+		fmt.Println(strings.Repeat("x", n))
+	case "cat":
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			fmt.Println("got", in.Text())
+		}
+	case "sleep":
+		fmt.Println("started")
+		select {}
+	case "graceful":
+		terms := make(chan os.Signal, 1)
+		signal.Notify(terms, syscall.SIGTERM)
+		fmt.Println("started")
+		<-terms
+		fmt.Println("terminated")
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("started")
+		select {}
+	case "hog":
+		return hog()
+	case "spin":
+		fmt.Println("started")
+		for {
+		}
+	default:
+		fmt.Fprintf(os.Stderr, "%s: not found\n", args[0])
+		return 127
+	}
+	return 0
+}
+
+// hog grows until it is killed.
+func hog() int {
+	var held [][]byte
+	for range 400 {
+		b := make([]byte, 1<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		held = append(held, b)
+		time.Sleep(5 * time.Millisecond)
+	}
+	return len(held) % 2
+}

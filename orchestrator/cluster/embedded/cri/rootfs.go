@@ -1,0 +1,147 @@
+package cri
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
+)
+
+// rootDirs are the directories of every container's root file system.
+var rootDirs = []struct {
+	path string
+	mode os.FileMode
+}{
+	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
+	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys", 0o755},
+	{"tmp", 0o777 | os.ModeSticky}, {"usr/bin", 0o755}, {"usr/local/bin", 0o755}, {"var/lib", 0o755},
+	{"var/log", 0o755}, {"var/run", 0o755}, {"var/tmp", 0o777 | os.ModeSticky},
+}
+
+// rootFiles are the files of every container's root file system that do not depend on the container.
+var rootFiles = map[string]string{
+	"etc/group":         "root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n",
+	"etc/nsswitch.conf": "hosts: files dns\n",
+	"etc/os-release":    "PRETTY_NAME=\"Distroless\"\nNAME=\"Debian GNU/Linux\"\nID=\"debian\"\nVERSION_ID=\"12\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n",
+	"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
+}
+
+func (c *container) rootDir() string { return filepath.Join(c.dir, "root") }
+
+// prepare makes the container's root file system and writes its description.
+func (c *container) prepare() error {
+	root := c.rootDir()
+	for _, d := range rootDirs {
+		p := filepath.Join(root, d.path)
+		if err := os.MkdirAll(p, 0o755); err != nil {
+			return fmt.Errorf("make container root: %w", err)
+		}
+		if err := os.Chmod(p, d.mode); err != nil { // MkdirAll is subject to the umask.
+			return fmt.Errorf("make container root: %w", err)
+		}
+	}
+	host := c.hostname()
+	for _, f := range []map[string]string{rootFiles, {
+		"etc/hostname": host + "\n",
+		"etc/hosts":    fmt.Sprintf("127.0.0.1\tlocalhost\n%s\t%s\n", c.sandbox.ip, host),
+	}} {
+		for name, text := range f {
+			if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+				return fmt.Errorf("seed container root: %w", err)
+			}
+		}
+	}
+	mounts, err := c.mounts()
+	if err != nil {
+		return err
+	}
+	desc := sandbox.Container{
+		Program: c.image.Program, Variant: c.image.Tag, Args: c.argv(), Env: c.environment(), Cwd: c.config.WorkingDir,
+		Root: root, Mounts: mounts, Hostname: host, ResolvConf: c.sandbox.resolvConf(),
+	}
+	data, err := json.Marshal(desc)
+	if err != nil {
+		return fmt.Errorf("encode container description: %w", err)
+	}
+	// The environment may hold secrets.
+	if err := os.WriteFile(c.configPath(), data, 0o600); err != nil {
+		return fmt.Errorf("write container description: %w", err)
+	}
+	return nil
+}
+
+// argv is the complete argument vector: the manifest's command or the image's entrypoint, then the manifest's args.
+func (c *container) argv() []string {
+	command := c.config.Command
+	if len(command) == 0 {
+		command = c.image.Entrypoint
+	}
+	return append(append([]string(nil), command...), c.config.Args...)
+}
+
+// runsProgram says whether the container runs its image's program: the manifest names no command, or the same one.
+func (c *container) runsProgram() bool {
+	if len(c.config.Command) == 0 {
+		return true
+	}
+	return len(c.image.Entrypoint) > 0 && path.Base(c.config.Command[0]) == path.Base(c.image.Entrypoint[0])
+}
+
+func (c *container) hostname() string {
+	if h := c.sandbox.config.GetHostname(); h != "" {
+		return h
+	}
+	return c.sandbox.config.GetMetadata().GetName()
+}
+
+// environment is what the container sees: the runtime's defaults and, over them, what the kubelet resolved.
+func (c *container) environment() map[string]string {
+	env := map[string]string{
+		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": c.hostname(), "HOME": "/root",
+	}
+	for _, kv := range c.config.Envs {
+		env[kv.Key] = kv.Value
+	}
+	return env
+}
+
+// mounts is the container's mount table. The sandbox's resolv.conf lies beneath what the kubelet mounts.
+func (c *container) mounts() ([]sandbox.Mount, error) {
+	out := []sandbox.Mount{{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()}}
+	for _, m := range c.config.Mounts {
+		host, err := c.hostPath(m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sandbox.Mount{ContainerPath: m.ContainerPath, HostPath: host, ReadOnly: m.Readonly})
+	}
+	return out, nil
+}
+
+func (c *container) readOnlyRoot() bool {
+	return c.config.GetLinux().GetSecurityContext().GetReadonlyRootfs()
+}
+
+// hostPath maps a mount's source to the host. Sources outside the mountable directories are paths of the node, whose
+// root is a directory of its own: nothing of the real host is ever mounted.
+func (c *container) hostPath(m *runtimeapi.Mount) (string, error) {
+	p := filepath.Clean(m.HostPath)
+	for _, dir := range c.r.cfg.Mountable {
+		if p == dir || strings.HasPrefix(p, dir+string(filepath.Separator)) {
+			return p, nil
+		}
+	}
+	p = filepath.Join(c.r.cfg.HostPathDir, p)
+	if _, err := os.Stat(p); os.IsNotExist(err) {
+		if err := os.MkdirAll(p, 0o755); err != nil {
+			return "", fmt.Errorf("make mount source: %w", err)
+		}
+	}
+	return p, nil
+}

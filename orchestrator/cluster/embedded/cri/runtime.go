@@ -1,0 +1,208 @@
+package cri
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	internalapi "k8s.io/cri-api/pkg/apis"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/kubelet/pkg/cri/streaming"
+	"k8s.io/utils/clock"
+)
+
+// Pod is one pod on the userspace network.
+type Pod interface {
+	// IP is the pod's address.
+	IP() netip.Addr
+	// Serve speaks the sandbox protocol with one container process until conn closes.
+	Serve(conn *net.UnixConn)
+	// DialContext dials from inside the pod.
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Network makes and removes pods. It is safe for concurrent use.
+type Network interface {
+	// AddPod gives the pod called id a stack of its own, or the node's own when hostNetwork is set.
+	AddPod(id string, hostNetwork bool) (Pod, error)
+	// RemovePod takes the pod off the network; its connections are reset. Removing an unknown pod is no error.
+	RemovePod(id string) error
+}
+
+// Config is what a Runtime needs.
+type Config struct {
+	// Dir is the runtime's own directory: container roots and records.
+	Dir string
+	// HostPathDir is the node's root directory: mounts of host paths outside Mountable are looked up below it.
+	HostPathDir string
+	// Mountable are host directories whose content may be mounted into containers as it is, for example the kubelet's root.
+	Mountable []string
+	// Network holds the pods.
+	Network Network
+	// Binaries are the program binaries that hold the images.
+	Binaries []string
+	// MemoryCheck is how often memory limits are compared with use. 0 means 250 ms.
+	MemoryCheck time.Duration
+	Clock       clock.WithTicker
+	Logger      *slog.Logger
+}
+
+// Runtime is the container runtime of one node. It implements internalapi.RuntimeService and
+// internalapi.ImageManagerService, and is safe for concurrent use.
+type Runtime struct {
+	cfg    Config
+	log    *slog.Logger
+	clock  clock.WithTicker
+	images *imageStore
+	store  *store
+	stream streaming.Server
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu         sync.RWMutex
+	sandboxes  map[string]*sandboxPod
+	containers map[string]*container
+	closed     bool
+
+	spent spentCPU
+	disk  diskCache
+}
+
+var (
+	_ internalapi.RuntimeService      = (*Runtime)(nil)
+	_ internalapi.ImageManagerService = (*imageService)(nil)
+)
+
+// New starts a runtime: it asks the program binaries for their images, takes over the records of an earlier run, and
+// listens for exec, attach and port-forward on a loopback port. Close ends it.
+func New(ctx context.Context, cfg Config) (*Runtime, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = clock.RealClock{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MemoryCheck == 0 {
+		cfg.MemoryCheck = 250 * time.Millisecond
+	}
+	for _, dir := range []string{cfg.Dir, cfg.HostPathDir} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, fmt.Errorf("make runtime directory: %w", err)
+		}
+	}
+	images, err := loadImages(ctx, cfg.Binaries, cfg.Clock)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{
+		cfg: cfg, log: cfg.Logger, clock: cfg.Clock, images: images,
+		store:     &store{dir: filepath.Join(cfg.Dir, "records")},
+		sandboxes: map[string]*sandboxPod{}, containers: map[string]*container{},
+	}
+	if err := r.takeOver(); err != nil {
+		return nil, err
+	}
+	if err := r.serveStreams(); err != nil {
+		return nil, err
+	}
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.done.Go(func() { r.watchMemory(ctx) })
+	return r, nil
+}
+
+// Close ends every container as a node that shuts down does: SIGTERM, a short grace, SIGKILL; then it takes the pods off
+// the network. Close may be called more than once.
+func (r *Runtime) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.closed = true
+	r.mu.Unlock()
+	var all sync.WaitGroup
+	for _, c := range r.snapshotContainers() {
+		all.Go(func() { c.stop(context.Background(), shutdownGrace) })
+	}
+	all.Wait()
+	r.stop()
+	for _, s := range r.snapshotSandboxes() {
+		if err := r.cfg.Network.RemovePod(s.id); err != nil {
+			r.log.Warn("remove pod from network", "pod", s.id, "error", err)
+		}
+	}
+	err := r.stream.Stop()
+	r.done.Wait()
+	return err
+}
+
+// shutdownGrace is what containers get between SIGTERM and SIGKILL when the whole node stops.
+const shutdownGrace = 400 * time.Millisecond
+
+// ImageService is the image side of the runtime.
+func (r *Runtime) ImageService() internalapi.ImageManagerService { return &imageService{r} }
+
+// Version reports the runtime's name and version.
+func (r *Runtime) Version(context.Context, string) (*runtimeapi.VersionResponse, error) {
+	return &runtimeapi.VersionResponse{
+		Version: "0.1.0", RuntimeName: "gameday", RuntimeVersion: "1.0.0", RuntimeApiVersion: "v1",
+	}, nil
+}
+
+// Status reports the runtime and its network as ready.
+func (r *Runtime) Status(context.Context, bool) (*runtimeapi.StatusResponse, error) {
+	return &runtimeapi.StatusResponse{
+		Status: &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{
+			{Type: runtimeapi.RuntimeReady, Status: true},
+			{Type: runtimeapi.NetworkReady, Status: true},
+		}},
+		RuntimeHandlers: []*runtimeapi.RuntimeHandler{{Name: ""}},
+		Features:        &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true},
+	}, nil
+}
+
+// UpdateRuntimeConfig takes the pod CIDR that the control plane assigned; the network already has its own plan.
+func (r *Runtime) UpdateRuntimeConfig(context.Context, *runtimeapi.RuntimeConfig) error { return nil }
+
+// RuntimeConfig reports the cgroup driver, which nothing here uses.
+func (r *Runtime) RuntimeConfig(context.Context) (*runtimeapi.RuntimeConfigResponse, error) {
+	return &runtimeapi.RuntimeConfigResponse{
+		Linux: &runtimeapi.LinuxRuntimeConfiguration{CgroupDriver: runtimeapi.CgroupDriver_CGROUPFS},
+	}, nil
+}
+
+func (r *Runtime) snapshotContainers() []*container {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]*container, 0, len(r.containers))
+	for _, c := range r.containers {
+		out = append(out, c)
+	}
+	return out
+}
+
+func (r *Runtime) snapshotSandboxes() []*sandboxPod {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]*sandboxPod, 0, len(r.sandboxes))
+	for _, s := range r.sandboxes {
+		out = append(out, s)
+	}
+	return out
+}
+
+// newID returns a random identifier as container runtimes make them: 64 hexadecimal digits.
+func newID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails.
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
+)
+
+// apiServerPort is the API server's port at the control plane's address of the userspace network.
+const apiServerPort = 6443
+
+// Run runs the node called name until ctx ends, then stops its containers and takes it off the network. It writes
+// {"event":"ready"} to stdout when the API server holds the node as ready. Errors are those of the start; a kubelet that
+// fails later ends the process, as upstream's does. Run may be called once in a process.
+func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writer, log *slog.Logger) (err error) {
+	n, err := cluster.Node(name)
+	if err != nil {
+		return err
+	}
+	log = log.With("node", name)
+	tuneProcess(log)
+	p := pathsOf(cluster, name)
+	if err := makeDirs(p.kubelet, p.logs, p.links, p.host, p.runtime); err != nil {
+		return err
+	}
+	// Pods with dnsPolicy Default get the node's resolver: none, since nothing of the host is reachable.
+	if err := os.WriteFile(p.resolvConf, nil, 0o644); err != nil {
+		return fmt.Errorf("write resolver configuration of node %s: %w", name, err)
+	}
+	netw, err := network.New(networkConfig(cluster, n, log))
+	if err != nil {
+		return fmt.Errorf("start network of node %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, netw.Close()) }()
+	rt, err := cri.New(ctx, cri.Config{
+		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: podNetwork{netw},
+		Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
+	})
+	if err != nil {
+		return fmt.Errorf("start container runtime of node %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, rt.Close()) }()
+	cl, err := newClients(cluster, name)
+	if err != nil {
+		return err
+	}
+	dial := netw.Host().DialContext
+	if err := serveEgress(ctx, cluster.EgressSocket(name), dial, log); err != nil {
+		return err
+	}
+	if err := startServices(ctx, cl, cluster, n, netw, rt, log); err != nil {
+		return err
+	}
+	m, err := newMachine(cluster, n, time.Now())
+	if err != nil {
+		return err
+	}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, dial: dial}
+	if err := k.start(ctx); err != nil {
+		return err
+	}
+	if err := waitForNode(ctx, cl.main, name, isReady); err != nil {
+		return stopped(ctx, err)
+	}
+	if err := json.NewEncoder(stdout).Encode(map[string]string{"event": "ready"}); err != nil {
+		return fmt.Errorf("report node %s as ready: %w", name, err)
+	}
+	log.Info("node is ready")
+	<-ctx.Done()
+	log.Info("node is stopping")
+	return nil
+}
+
+// stopped is nil when err is only that ctx ended: being stopped is no failure.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// gcPercent keeps the node's heap close to what it holds: its memory counts three times in a cluster.
+const gcPercent = 60
+
+// tuneProcess sets what holds for the whole process: the garbage collector and where Kubernetes' own log lines go.
+func tuneProcess(log *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	klog.SetSlogLogger(slog.New(quiet{log.Handler()}))
+}
+
+// quiet drops informational lines of Kubernetes' components unless debug lines are wanted: they are thousands.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	if level < slog.LevelWarn && !q.Handler.Enabled(ctx, slog.LevelDebug) {
+		return false
+	}
+	return q.Handler.Enabled(ctx, level)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }
+
+func networkConfig(cluster *spec.Cluster, n spec.Node, log *slog.Logger) network.Config {
+	cfg := network.Config{
+		NodeName: n.Name, NodeIP: n.Address, PodCIDR: n.PodCIDR, WireSocket: cluster.WireSocket(n.Name),
+		Forwards: map[netip.AddrPort]string{
+			netip.AddrPortFrom(cluster.Network.ControlPlane, apiServerPort): loopback(cluster.Ports.APIServer),
+			netip.AddrPortFrom(n.Address, nodePort):                         loopback(n.KubeletPort),
+		},
+		Logger: log.With("component", "network"),
+	}
+	for _, peer := range cluster.Nodes {
+		if peer.Name != n.Name {
+			cfg.Peers = append(cfg.Peers, network.Peer{
+				Name: peer.Name, NodeIP: peer.Address, PodCIDR: peer.PodCIDR, WireSocket: cluster.WireSocket(peer.Name),
+			})
+		}
+	}
+	return cfg
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// podNetwork is the node's network as the container runtime uses it.
+type podNetwork struct{ *network.Network }
+
+func (n podNetwork) AddPod(id string, hostNetwork bool) (cri.Pod, error) {
+	return n.Network.AddPod(network.PodConfig{ID: id, HostNetwork: hostNetwork})
+}

@@ -1,0 +1,91 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/kubernetes/pkg/kubelet/config"
+	kubetypes "k8s.io/kubernetes/pkg/kubelet/types"
+)
+
+// nodePoll is how often the API server is asked whether the node is registered or ready.
+const nodePoll = 50 * time.Millisecond
+
+// feedPods sends the pods that are bound to the node to the kubelet, from when the node is registered until ctx ends.
+func feedPods(ctx context.Context, client kubernetes.Interface, node string, pods *config.PodConfig) {
+	updates := pods.Channel(ctx, kubetypes.ApiserverSource)
+	go func() {
+		if err := waitForNode(ctx, client, node, func(*v1.Node) bool { return true }); err != nil {
+			return
+		}
+		send := func(objs []any) {
+			list := make([]*v1.Pod, 0, len(objs))
+			for _, o := range objs {
+				list = append(list, runnable(o.(*v1.Pod)))
+			}
+			updates <- kubetypes.PodUpdate{Pods: list, Op: kubetypes.SET, Source: kubetypes.ApiserverSource}
+		}
+		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
+			fields.OneTermEqualSelector("spec.nodeName", node))
+		r := cache.NewReflector(lw, &v1.Pod{}, cache.NewUndeltaStore(send, cache.MetaNamespaceKeyFunc), 0)
+		r.Run(ctx.Done())
+	}()
+}
+
+// runnable takes out of a pod what an unprivileged process cannot do: give files to another user or group. Containers run
+// as the user of the node process, so the ownership that is asked for holds for them anyway. Only the kubelet sees this
+// copy; it never writes a pod's spec back.
+func runnable(pod *v1.Pod) *v1.Pod {
+	if os.Geteuid() == 0 || pod.Spec.SecurityContext == nil {
+		return pod
+	}
+	sc := pod.Spec.SecurityContext
+	owner := sc.RunAsUser != nil && *sc.RunAsUser != 0
+	if sc.FSGroup == nil && !owner {
+		return pod
+	}
+	pod = pod.DeepCopy()
+	pod.Spec.SecurityContext.FSGroup = nil
+	if owner {
+		pod.Spec.SecurityContext.RunAsUser = nil
+	}
+	return pod
+}
+
+// waitForNode waits until the node exists and ok holds for it.
+func waitForNode(ctx context.Context, client kubernetes.Interface, name string, ok func(*v1.Node) bool) error {
+	tick := time.NewTicker(nodePoll)
+	defer tick.Stop()
+	var last error
+	for {
+		n, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err == nil && ok(n) {
+			return nil
+		}
+		last = err
+		select {
+		case <-ctx.Done():
+			if last != nil {
+				return fmt.Errorf("wait for node %s: %w (last: %w)", name, ctx.Err(), last)
+			}
+			return fmt.Errorf("wait for node %s: %w", name, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func isReady(n *v1.Node) bool {
+	for _, c := range n.Status.Conditions {
+		if c.Type == v1.NodeReady {
+			return c.Status == v1.ConditionTrue
+		}
+	}
+	return false
+}
