@@ -16,6 +16,8 @@ import (
 	"github.com/gameday-bench/gameday/workloads/program"
 )
 
+//go:generate go run ./seed/write manifests
+
 // Version is the released build of every service.
 const Version = "2.3.1"
 
