@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -37,28 +38,25 @@ type arrival struct {
 	Route int
 }
 
-func newSchedule(c Config) *schedule {
+func newSchedule(p Profile) *schedule {
 	s := &schedule{
-		arrival: c.Arrival,
-		gaps:    rand.New(rand.NewPCG(c.Seed, 1)), //nolint:gosec // arrivals, not secrets.
-		mix:     rand.New(rand.NewPCG(c.Seed, 2)), //nolint:gosec // see above.
+		arrival: p.Arrival,
+		gaps:    rand.New(rand.NewPCG(p.Seed, 1)), //nolint:gosec // arrivals, not secrets.
+		mix:     rand.New(rand.NewPCG(p.Seed, 2)), //nolint:gosec // see above.
 	}
-	var at, before, rate float64
-	for _, st := range c.Stages {
-		from := st.Rate
-		if st.Ramp {
-			from = rate
-		}
+	var at, before float64
+	rate := p.Rate
+	for _, st := range p.Stages {
 		if length := st.Duration.Seconds(); length > 0 {
-			s.segments = append(s.segments, segment{at, length, from, st.Rate, before})
+			s.segments = append(s.segments, segment{at, length, rate, st.Rate, before})
 			at += length
-			before += length * (from + st.Rate) / 2
+			before += length * (rate + st.Rate) / 2
 		}
 		rate = st.Rate
 	}
 	s.segments = append(s.segments, segment{at, math.Inf(1), rate, rate, before})
 	var sum float64
-	for _, r := range c.Routes {
+	for _, r := range p.Routes {
 		sum += r.Weight
 		s.weights = append(s.weights, sum)
 	}
@@ -122,3 +120,5 @@ func (s *schedule) rateAt(t time.Duration) float64 {
 	}
 	return 0
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
