@@ -1,0 +1,8 @@
+package types
+
+import (
+	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/faults/appfault"
+)
+
+func init() { faults.Register("build", appfault.NewBuild) }
