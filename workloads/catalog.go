@@ -98,15 +98,19 @@ func (s Source) read(id string) (*Definition, error) {
 		list     yamlx.ErrorList
 		app      appFile
 		topology topologyFile
-		levels   ServiceLevels
+		levels   sloFile
+		load     loadFile
 	)
 	decode(d, &list, "app.yaml", func(file string, data []byte) error { return yamlx.Decode(file, data, &app) })
 	decode(d, &list, "topology.yaml", func(file string, data []byte) error { return d.readTopology(file, data, &topology) })
 	decode(d, &list, "slo.yaml", func(file string, data []byte) error {
-		levels, err = ParseServiceLevels(file, data)
+		levels, err = parseSLOs(file, data)
 		return err
 	})
-	decode(d, &list, "load.yaml", func(_ string, data []byte) error { d.Load = data; return nil })
+	decode(d, &list, "load.yaml", func(file string, data []byte) error {
+		load, err = parseProfiles(file, data)
+		return err
+	})
 	if app.ID != "" && app.ID != id {
 		list.Add(path.Join(d.Path, "app.yaml"), fmt.Errorf("id %q must be the directory's name, %q", app.ID, id))
 	}
@@ -115,6 +119,7 @@ func (s Source) read(id string) (*Definition, error) {
 	}
 	d.ID, d.Title, d.Description, d.Namespace = app.ID, app.Title, app.Description, app.Namespace
 	d.Invariants, d.Components, d.SLOs, d.Services = app.Invariants, topology.Components, levels.Objectives, levels.Services
+	d.Profiles = load.Profiles
 	return d, list.Err()
 }
 

@@ -2,6 +2,8 @@ package workloads
 
 import (
 	"io/fs"
+	"maps"
+	"slices"
 )
 
 // APIVersion is what every file of an application declares.
@@ -19,8 +21,8 @@ type Definition struct {
 	// SLOs are the user-path objectives, measured at the load generator; Services are what each service is expected to do.
 	SLOs     []SLO         `json:"slos"`
 	Services []Expectation `json:"services"`
-	// Load is load.yaml as it is; package load reads it.
-	Load []byte `json:"-"`
+	// Profiles are the load profiles by name.
+	Profiles map[string]Profile `json:"profiles"`
 	// Invariants hold over the application's data, whatever anybody repairs.
 	Invariants []Invariant `json:"invariants"`
 	// Dir holds the files, Path is its name for errors and users, Digest is sha256: over all of them.
@@ -81,3 +83,15 @@ func (d *Definition) Edges() [][2]string {
 	}
 	return out
 }
+
+// SLO returns the objective called name.
+func (d *Definition) SLO(name string) (SLO, bool) {
+	i := slices.IndexFunc(d.SLOs, func(s SLO) bool { return s.Name == name })
+	if i < 0 {
+		return SLO{}, false
+	}
+	return d.SLOs[i], true
+}
+
+// ProfileNames returns the names of the load profiles, sorted.
+func (d *Definition) ProfileNames() []string { return slices.Sorted(maps.Keys(d.Profiles)) }
