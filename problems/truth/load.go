@@ -38,7 +38,7 @@ func Load(names Names, problem problems.Entry) (Truth, error) {
 	var t Truth
 	var list yamlx.ErrorList
 	list.Add(file, doc.Decode(&t))
-	draw := problem.Draw(0)
+	draw := t.withRuntime(problem.Draw(0))
 	for at, text := range doc.Strings() {
 		if _, err := draw.Fill(text); err != nil {
 			list = append(list, doc.Problem(at, "%v", err))
@@ -65,6 +65,11 @@ func (c *checker) fail(path, format string, args ...any) {
 }
 
 func (c *checker) check(t Truth) {
+	for name := range t.Runtime {
+		if _, twice := c.problem.Draw(0)[name]; twice {
+			c.fail(yamlx.Child("runtime", name), "is a parameter of the problem, too")
+		}
+	}
 	for i, fault := range t.Faults {
 		if c.names.Faults != nil && fault.ID != "" && !slices.Contains(c.names.Faults, fault.ID) {
 			err := nearest.Unknown("fault", fault.ID, c.names.Faults)

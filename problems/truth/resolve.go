@@ -3,20 +3,32 @@ package truth
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 
 	"github.com/gameday-bench/gameday/problems"
 )
 
 // Resolve returns a copy of t with every ${parameter} replaced by its value in draw, in every string, keys of maps
-// excepted. The error joins all unknown parameters, each with the field's path.
+// excepted. Runtime parameters that the draw does not hold yet stay as they are: a second Resolve fills them in. The error
+// joins all unknown parameters, each with the field's path.
 func (t Truth) Resolve(draw problems.Draw) (Truth, error) {
-	f := filler{draw: draw}
+	f := filler{draw: t.withRuntime(draw)}
 	out := f.copy(reflect.ValueOf(t), "").Interface().(Truth)
 	if err := errors.Join(f.errs...); err != nil {
 		return Truth{}, fmt.Errorf("resolve truth: %w", err)
 	}
 	return out, nil
+}
+
+// withRuntime returns draw with a placeholder for each runtime parameter that it does not hold.
+func (t Truth) withRuntime(draw problems.Draw) problems.Draw {
+	out := problems.Draw{}
+	for name := range t.Runtime {
+		out[name] = "${" + name + "}"
+	}
+	maps.Copy(out, draw)
+	return out
 }
 
 type filler struct {

@@ -14,6 +14,10 @@ type Truth struct {
 	Kind       string `yaml:"kind" json:"kind" check:"required,oneof=Truth"`
 	// Canary marks the file so that it can be found in training data.
 	Canary string `yaml:"canary" json:"canary" check:"required"`
+	// Runtime holds further parameters that are read from the live system after the baseline gate and before the injection:
+	// a name and an expression of faults.ReadRuntime, for example node: nodeOf Deployment/${target}. They join the draw, so
+	// they are recorded with the trial, and fill in the rest of the truth: Resolve leaves them in place until then.
+	Runtime map[string]string `yaml:"runtime,omitempty" json:"runtime,omitempty"`
 	// Faults are injected together, in order, and recovered in reverse.
 	Faults []FaultRef `yaml:"faults" json:"faults" check:"required"`
 	// Symptom is what must be observable before an agent is asked.
