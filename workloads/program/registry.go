@@ -20,6 +20,8 @@ type Image struct {
 	Entrypoint []string
 	// Program is what the image runs.
 	Program Func
+	// Commands are the command-line tools that the image brings for its shell, by name, for example mysql.
+	Commands map[string]Func
 }
 
 // Registry holds the images that one binary offers. Its zero value is empty. It is filled in main, before it is used.
