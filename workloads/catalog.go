@@ -17,6 +17,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/internal/yamlx"
 	"github.com/gameday-bench/gameday/workloads/apps"
+	"github.com/gameday-bench/gameday/workloads/load/traffic"
 )
 
 // Source is a tree of application directories: <id>/app.yaml and the other files of a Definition.
@@ -99,7 +100,7 @@ func (s Source) read(id string) (*Definition, error) {
 		app      appFile
 		topology topologyFile
 		levels   sloFile
-		load     loadFile
+		profiles map[string]traffic.Profile
 	)
 	decode(d, &list, "app.yaml", func(file string, data []byte) error { return yamlx.Decode(file, data, &app) })
 	decode(d, &list, "topology.yaml", func(file string, data []byte) error { return d.readTopology(file, data, &topology) })
@@ -108,7 +109,7 @@ func (s Source) read(id string) (*Definition, error) {
 		return err
 	})
 	decode(d, &list, "load.yaml", func(file string, data []byte) error {
-		load, err = parseProfiles(file, data)
+		profiles, err = traffic.ParseProfiles(file, data)
 		return err
 	})
 	if app.ID != "" && app.ID != id {
@@ -119,7 +120,7 @@ func (s Source) read(id string) (*Definition, error) {
 	}
 	d.ID, d.Title, d.Description, d.Namespace = app.ID, app.Title, app.Description, app.Namespace
 	d.Invariants, d.Components, d.SLOs, d.Services = app.Invariants, topology.Components, levels.Objectives, levels.Services
-	d.Profiles = load.Profiles
+	d.Profiles = profiles
 	return d, list.Err()
 }
 

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+
+	"github.com/gameday-bench/gameday/workloads/load/traffic"
 )
 
 // APIVersion is what every file of an application declares.
@@ -22,7 +24,7 @@ type Definition struct {
 	SLOs     []SLO         `json:"slos"`
 	Services []Expectation `json:"services"`
 	// Profiles are the load profiles by name.
-	Profiles map[string]Profile `json:"profiles"`
+	Profiles map[string]traffic.Profile `json:"profiles"`
 	// Invariants hold over the application's data, whatever anybody repairs.
 	Invariants []Invariant `json:"invariants"`
 	// Dir holds the files, Path is its name for errors and users, Digest is sha256: over all of them.
