@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/node"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
@@ -31,11 +32,17 @@ type usageError struct{ error }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	flush, err := profile()
+	if err != nil {
+		fmt.Fprintln(stderr, "error:", err)
+		return exitFailed
+	}
+	defer flush()
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -65,7 +72,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newControlPlane(stdout, stderr))
+	root.AddCommand(newControlPlane(stdout, stderr), newNode(stdout, stderr))
 	return root
 }
 
@@ -111,6 +118,34 @@ func newControlPlane(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	c.register(cmd)
+	return cmd
+}
+
+func newNode(stdout, stderr io.Writer) *cobra.Command {
+	var (
+		c    common
+		name string
+	)
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "Run one node: kubelet, container runtime, network and chaos daemon",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if name == "" {
+				return usageError{errors.New("--name is required")}
+			}
+			cluster, log, err := c.load(stderr)
+			if err != nil {
+				return err
+			}
+			if _, err := cluster.Node(name); err != nil {
+				return usageError{err}
+			}
+			return node.Run(cmd.Context(), cluster, name, stdout, log)
+		},
+	}
+	c.register(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "name of the node in the spec (required)")
 	return cmd
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/chaos-mesh/chaos-mesh/pkg/metrics"
 	"github.com/chaos-mesh/chaos-mesh/pkg/selector"
 	apiwebhook "github.com/chaos-mesh/chaos-mesh/pkg/webhook"
-	"github.com/go-logr/logr"
 	"go.uber.org/fx"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
@@ -105,7 +104,7 @@ func (p *plane) chaosWiring(admin *rest.Config, dns *chaosDNS) fx.Option {
 	return fx.Options(
 		fx.NopLogger,
 		fx.Supply(controllermetrics.Registry),
-		fx.Supply(logr.FromSlogHandler(quiet{p.log.Handler()})),
+		fx.Supply(p.foreign),
 		fx.Provide(metrics.NewChaosControllerManagerMetricsCollector),
 		fx.Options(provider.Module, controllers.Module, selector.Module, chaostypes.ChaosObjects, chaostypes.WebhookObjects),
 		fx.Decorate(func() *rest.Config { return rest.CopyConfig(admin) }),

@@ -2,12 +2,14 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
@@ -19,6 +21,9 @@ const stopTimeout = 700 * time.Millisecond
 // startTimeout is how long the control plane may take to become ready, generous for a machine under load.
 const startTimeout = 2 * time.Minute
 
+// settleAfter is how long after the start memory is tidied: when the nodes have registered too.
+const settleAfter = 2 * time.Second
+
 // ready is the line that tells the parent that the control plane works.
 const ready = `{"event":"ready"}` + "\n"
 
@@ -26,6 +31,8 @@ const ready = `{"event":"ready"}` + "\n"
 type plane struct {
 	spec *spec.Cluster
 	log  *slog.Logger
+	// foreign is the logger of the components that are not ours.
+	foreign logr.Logger
 	// began is when the process's work started; progress is logged relative to it.
 	began time.Time
 	// failed receives the first component that ended although nobody asked it to.
@@ -39,7 +46,11 @@ type plane struct {
 // and goroutines that nothing can take back.
 func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logger) error {
 	p := &plane{spec: c, log: log, began: time.Now(), failed: make(chan error, 1)}
-	configureLogging(log)
+	p.foreign = configureLogging(log, func(last string) {
+		line, _ := json.Marshal(map[string]string{"event": "failed", "error": last})
+		_, _ = stdout.Write(append(line, '\n'))
+	})
+	settle := relaxMemory()
 	// The components outlive ctx by the orderly stop: etcd has to be closed last.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -48,7 +59,8 @@ func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	defer closeWithin(etcd, stopTimeout)
+	// HardStop closes the database without waiting for the clients, who all are in this process.
+	defer within(stopTimeout, etcd.Server.HardStop)
 
 	started := make(chan error, 1)
 	go func() { started <- p.start(run) }()
@@ -66,6 +78,7 @@ func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logge
 			if _, err := io.WriteString(stdout, ready); err != nil {
 				return fmt.Errorf("report readiness: %w", err)
 			}
+			time.AfterFunc(settleAfter, settle)
 		case err := <-p.failed:
 			if ctx.Err() == nil {
 				return err
@@ -124,12 +137,12 @@ func (p *plane) mark(stage string) {
 	p.log.Info("started", "stage", stage, "after", time.Since(p.began).Round(time.Millisecond))
 }
 
-// closeWithin closes c and waits for it at most d.
-func closeWithin(c interface{ Close() }, d time.Duration) {
+// within calls f and waits for it at most d.
+func within(d time.Duration, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.Close()
+		f()
 	}()
 	select {
 	case <-done:

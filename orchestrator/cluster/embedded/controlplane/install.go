@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,8 +11,7 @@ import (
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -113,22 +113,26 @@ const (
 // waitWebhooks waits until the API server asks Chaos Mesh's webhook about a chaos object, by trying (without effect) to
 // create one that only the webhook can refuse.
 func (p *plane) waitWebhooks(ctx context.Context, admin *rest.Config) error {
-	c, err := dynamic.NewForConfig(admin)
+	kube, err := kubernetes.NewForConfig(admin)
 	if err != nil {
 		return fmt.Errorf("build client: %w", err)
 	}
-	invalid := &unstructured.Unstructured{Object: map[string]any{
+	invalid, err := json.Marshal(map[string]any{
 		"apiVersion": chaosGroup + "/" + chaosVersion, "kind": "NetworkChaos",
 		"metadata": map[string]any{"name": "readiness", "namespace": metav1.NamespaceDefault},
 		"spec": map[string]any{
 			"action": "delay", "mode": "fixed", "value": "0", "selector": map[string]any{},
 			"delay": map[string]any{"latency": "1ms"},
 		},
-	}}
-	gvr := schema.GroupVersionResource{Group: chaosGroup, Version: chaosVersion, Resource: "networkchaos"}
+	})
+	if err != nil {
+		return fmt.Errorf("encode invalid object: %w", err)
+	}
 	err = until(ctx, "chaos admission", func(ctx context.Context) error {
-		_, err := c.Resource(gvr).Namespace(metav1.NamespaceDefault).
-			Create(ctx, invalid, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		// An apply is not delayed, as the creation of an object is in the first two seconds of its definition.
+		err := kube.RESTClient().Patch(types.ApplyPatchType).AbsPath("/apis", chaosGroup, chaosVersion, "namespaces",
+			metav1.NamespaceDefault, "networkchaos", "readiness").Param("dryRun", metav1.DryRunAll).
+			Param("fieldManager", "gameday").Body(invalid).MaxRetries(0).Do(ctx).Error()
 		switch {
 		case err == nil:
 			return errors.New("an invalid object is accepted")

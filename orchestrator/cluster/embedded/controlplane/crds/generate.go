@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-tools/pkg/crd"
@@ -24,8 +25,10 @@ const (
 	output     = "crds.json.gz"
 )
 
-// nested are the kinds whose schema repeats the schema of every other kind. Their descriptions are dropped: they are
-// nine tenths of the bytes, and the API server builds an OpenAPI document from them at every start.
+// nested are the kinds whose schema repeats the schema of every other kind and that of a pod's containers and volumes,
+// some of them twice: three quarters of all bytes. The API server builds OpenAPI documents and pruning schemas from them at every start and keeps them in memory,
+// so a repeated schema is replaced by an object with any fields. Nothing is pruned there, and what is wrong is found by
+// Chaos Mesh's admission webhooks, which decode the whole object.
 var nested = []string{"Schedule", "Workflow", "WorkflowNode"}
 
 func main() {
@@ -36,17 +39,15 @@ func main() {
 }
 
 func run() error {
-	plain, err := generate(nil)
+	all, err := generate()
 	if err != nil {
 		return err
 	}
-	short, err := generate(new(int))
-	if err != nil {
-		return err
-	}
-	for i := range plain {
-		if slices.Contains(nested, plain[i].Spec.Names.Kind) {
-			plain[i] = short[i]
+	for i := range all {
+		if slices.Contains(nested, all[i].Spec.Names.Kind) {
+			for _, v := range all[i].Spec.Versions {
+				loosen(v.Schema.OpenAPIV3Schema)
+			}
 		}
 	}
 	var buf bytes.Buffer
@@ -54,7 +55,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := json.NewEncoder(z).Encode(plain); err != nil {
+	if err := json.NewEncoder(z).Encode(all); err != nil {
 		return fmt.Errorf("encode definitions: %w", err)
 	}
 	if err := z.Close(); err != nil {
@@ -63,14 +64,35 @@ func run() error {
 	return os.WriteFile(output, buf.Bytes(), 0o644)
 }
 
-// generate runs the crd generator over the api package. Descriptions are cut to maxDescLen characters unless it is nil.
-func generate(maxDescLen *int) ([]apiextensionsv1.CustomResourceDefinition, error) {
+// loosen replaces, below schema, the schema of every property that holds another kind's spec (named after the kind, for
+// example networkChaos) or a part of a pod.
+func loosen(schema *apiextensionsv1.JSONSchemaProps) {
+	anything := true
+	for name, p := range schema.Properties {
+		object := apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &anything}
+		switch {
+		case p.Type == "object" && (strings.HasSuffix(name, "Chaos") || name == "container"):
+			object.Description = p.Description
+			p = object
+		case p.Type == "array" && name == "volumes":
+			p.Items.Schema = &object
+		}
+		loosen(&p)
+		schema.Properties[name] = p
+	}
+	if schema.Items != nil && schema.Items.Schema != nil {
+		loosen(schema.Items.Schema)
+	}
+}
+
+// generate runs the crd generator over the api package.
+func generate() ([]apiextensionsv1.CustomResourceDefinition, error) {
 	dir, err := os.MkdirTemp("", "crds")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	var gen genall.Generator = &crd.Generator{MaxDescLen: maxDescLen, CRDVersions: []string{"v1"}}
+	var gen genall.Generator = &crd.Generator{CRDVersions: []string{"v1"}}
 	rt, err := genall.Generators{&gen}.ForRoots(apiPackage)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", apiPackage, err)
