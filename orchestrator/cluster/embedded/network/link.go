@@ -16,6 +16,9 @@ type frame struct {
 	flow
 	pkt *stack.PacketBuffer // a fresh packet: IP header and payload are its data.
 	mss uint16              // segment size when the packet is to be seen as several (segmentation offload), else 0.
+
+	class int  // of a queueing discipline, while it is queued.
+	bad   bool // a bit was flipped on the way: the receiver's checksum will not match.
 }
 
 // size is the length that queueing disciplines count: with the Ethernet header that the packet would have.
@@ -75,7 +78,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 			continue
 		}
 		eff := l.effects.Load()
-		if eff != nil && eff.drops(output, &fl) {
+		if eff != nil && eff.drops(Output, &fl) {
 			continue
 		}
 		f := frame{flow: fl, pkt: stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: pkt.ToBuffer()})}
@@ -83,7 +86,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 			f.mss = pkt.GSOOptions.MSS
 		}
 		if eff != nil && eff.queue != nil {
-			eff.queue.send(f)
+			eff.queue.send(f, eff.class(&f.flow))
 			continue
 		}
 		l.net.route(f)
@@ -94,7 +97,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 // deliver hands a packet to the stack, and takes over its reference.
 func (l *link) deliver(f frame) {
 	defer f.release()
-	if eff := l.effects.Load(); eff != nil && eff.drops(input, &f.flow) {
+	if eff := l.effects.Load(); eff != nil && eff.drops(Input, &f.flow) {
 		return
 	}
 	if d := l.dispatcher.Load(); d != nil {

@@ -1,14 +1,14 @@
 package network
 
 import (
+	"maps"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 	"sync"
 	"syscall"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
@@ -20,10 +20,6 @@ const (
 	// listenBuffer is the size of a listener's socket buffer in bytes: a few announcements, so that the backlog is the stack's.
 	listenBuffer = 4608
 )
-
-// ProxyFunc takes over a connection that came in on a proxied port. dialOriginal opens a connection to the container's own listener, which sees the
-// original peer's address. The function owns conn and closes it; it is called in a goroutine of its own.
-type ProxyFunc func(conn net.Conn, dialOriginal func() (net.Conn, error))
 
 // listener is a container process's TCP listener.
 type listener struct {
@@ -39,7 +35,7 @@ type listener struct {
 	sending sync.Mutex // announcements are written one at a time.
 
 	mu    sync.Mutex
-	conns map[*splice]struct{} // open connections that came in directly, for SetProxy.
+	conns map[*splice]struct{} // open connections that came in directly.
 }
 
 // listen opens a listener for the process.
@@ -142,8 +138,8 @@ func (l *listener) offer(e endpoint, peer netip.AddrPort) bool {
 		l.s.pod.net.log.Warn("connection lost", "pod", l.s.pod.id, "port", l.port, "err", o.reply.Errno)
 		return true
 	}
-	err := l.announce(o)
-	if err != nil {
+	l.track(o.splice)
+	if err := l.announce(o); err != nil {
 		o.abort()
 		return false
 	}
@@ -151,39 +147,32 @@ func (l *listener) offer(e endpoint, peer netip.AddrPort) bool {
 	return true
 }
 
+// track remembers a connection until it is over, so that a proxy can end it.
+func (l *listener) track(s *splice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[s] = struct{}{}
+	s.ended = func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.conns, s)
+	}
+}
+
+// reset breaks the connections that came in.
+func (l *listener) reset() {
+	l.mu.Lock()
+	open := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, s := range open {
+		s.over(syscall.ECONNRESET)
+	}
+}
+
+// announce tells the process of a connection and hands it over.
 func (l *listener) announce(o opened) error {
 	l.sending.Lock()
 	defer l.sending.Unlock()
 	defer syscall.Close(o.fd)
 	return send(l.sock, o.reply, o.fd)
-}
-
-// proxied runs the port's proxy on a connection.
-func (l *listener) proxied(e endpoint, peer netip.AddrPort, proxy ProxyFunc) {
-	local, _ := e.GetLocalAddress()
-	proxy(gonet.NewTCPConn(e.wq, e.Endpoint), func() (net.Conn, error) {
-		file, fd, err := pair(syscall.SOCK_STREAM)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		conn, err := net.FileConn(file)
-		if err != nil {
-			syscall.Close(fd)
-			return nil, err
-		}
-		id := l.s.newConn()
-		if err := l.announce(opened{reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: peer}, fd: fd}); err != nil {
-			conn.Close()
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addrPort(local)), Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-		}
-		return conn, nil
-	})
-}
-
-// proxy returns the port's proxy, or nil.
-func (st *podStack) proxy(port uint16) ProxyFunc {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.proxies[port]
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
@@ -119,8 +120,15 @@ func TestHTTPBetweenPods(t *testing.T) {
 	require.Equal(t, "b for 10.244.1.3", get(t, side, "http://10.244.1.3:8080/"))
 }
 
+// hurried is a clock on which waiting takes a hundredth of the time.
+type hurried struct{ clock.RealClock }
+
+func (hurried) AfterFunc(d time.Duration, f func()) clock.Timer {
+	return clock.RealClock{}.AfterFunc(d/100, f)
+}
+
 func TestErrorsAreLinuxWords(t *testing.T) {
-	n := testNetwork(t, nil)
+	n := testNetwork(t, func(c *Config) { c.Clock = hurried{} })
 	a, b := addPod(t, n, "a"), addPod(t, n, "b")
 	ca, cb := container(t, a), container(t, b)
 	_, err := ca.DialContext(testContext(t), "tcp", "10.244.1.3:81")

@@ -161,7 +161,7 @@ func twoNodes(t *testing.T) (*Network, *Network) {
 	make := func(own, other Peer) *Network {
 		return testNetwork(t, func(c *Config) {
 			c.NodeName, c.NodeIP, c.PodCIDR, c.WireSocket = own.Name, own.NodeIP, own.PodCIDR, own.WireSocket
-			c.Peers = []Peer{other}
+			c.Peers, c.Clock = []Peer{other}, hurried{}
 		})
 	}
 	return make(peer("1"), peer("2")), make(peer("2"), peer("1"))

@@ -130,6 +130,8 @@ type opened struct {
 	fd    int
 	start func()
 	abort func()
+	// splice is set for a TCP connection.
+	splice *splice
 }
 
 func refused(errno syscall.Errno) opened { return opened{reply: sandbox.Reply{Errno: errno}, fd: -1} }
@@ -194,9 +196,9 @@ func (s *session) connection(e endpoint, remote netip.AddrPort) opened {
 	}
 	local, _ := e.GetLocalAddress()
 	id := s.newConn()
-	sp := &splice{e: e, file: file, broke: func(errno syscall.Errno) { s.remember(id, errno) }}
+	sp := newSplice(e, file, func(errno syscall.Errno) { s.remember(id, errno) })
 	return opened{
-		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fd: fd, start: sp.start, abort: sp.abort,
+		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fd: fd, start: sp.start, abort: sp.abort, splice: sp,
 	}
 }
 

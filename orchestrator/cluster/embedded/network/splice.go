@@ -23,15 +23,19 @@ type splice struct {
 	e     endpoint
 	file  *os.File
 	broke func(syscall.Errno) // told before the process can notice that the connection has broken.
+	ended func()              // told when the connection is over; may be nil.
 
 	once   sync.Once
 	gone   chan struct{} // closed when the connection is over, whatever the directions are doing.
 	active atomic.Int32
 }
 
+func newSplice(e endpoint, file *os.File, broke func(syscall.Errno)) *splice {
+	return &splice{e: e, file: file, broke: broke, gone: make(chan struct{})}
+}
+
 // start serves both directions until both have ended.
 func (s *splice) start() {
-	s.gone = make(chan struct{})
 	s.active.Store(2)
 	go s.toProcess()
 	go s.toNetwork()
@@ -53,6 +57,9 @@ func (s *splice) leave() {
 // over ends the connection. A connection that broke is reset for both sides.
 func (s *splice) over(errno syscall.Errno) {
 	s.once.Do(func() {
+		if s.ended != nil {
+			defer s.ended()
+		}
 		if errno != 0 && s.broke != nil {
 			s.broke(errno)
 		}

@@ -40,11 +40,14 @@ type podStack struct {
 	mu        sync.Mutex
 	listeners map[uint16][]*listener // by port.
 	proxies   map[uint16]ProxyFunc
+	proxied   map[uint16]map[*proxiedConn]struct{} // open connections that proxies have taken over.
 }
 
 // newStack makes a stack with this address and puts it on the switch.
 func (n *Network) newStack(addr netip.Addr) (*podStack, error) {
-	st := &podStack{net: n, addr: addr, listeners: map[uint16][]*listener{}, proxies: map[uint16]ProxyFunc{}}
+	st := &podStack{
+		net: n, addr: addr, listeners: map[uint16][]*listener{}, proxies: map[uint16]ProxyFunc{}, proxied: map[uint16]map[*proxiedConn]struct{}{},
+	}
 	st.s = stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
