@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/kubeversion"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/node"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
@@ -38,6 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	defer flush()
+	kubeversion.Set()
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -25,6 +25,8 @@ type process struct {
 	close  []io.Closer    // The node's ends of what the process was given.
 	tty    *os.File       // The terminal's master side, nil without a terminal.
 	stdin  io.WriteCloser // nil without standard input.
+	// detached ends an attached process's membership; nil for the runtime's own processes.
+	detached chan struct{}
 }
 
 // command is what launch needs to know about a process.
@@ -36,13 +38,13 @@ type command struct {
 	out, err io.Writer
 }
 
-// mainCommand is the container's own process: its program, or an interpreted command when the manifest names another.
+// mainCommand is the container's own process: its program or, when the manifest names another command, that one
+// interpreted. The program binary decides which by the description's argument vector.
 func (c *container) mainCommand() command {
-	args := []string{"--container", c.configPath()}
-	if !c.runsProgram() {
-		args = append(append(args, "--exec", "--"), c.argv()...)
+	cmd := command{
+		args:  []string{"--container", c.configPath()},
+		stdin: c.config.Stdin, tty: c.config.Tty, out: io.Discard, err: io.Discard,
 	}
-	cmd := command{args: args, stdin: c.config.Stdin, tty: c.config.Tty, out: io.Discard, err: io.Discard}
 	if c.log != nil {
 		cmd.out, cmd.err = c.log.stream("stdout"), c.log.stream("stderr")
 	}

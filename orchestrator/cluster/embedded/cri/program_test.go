@@ -35,7 +35,10 @@ func runProgram(config string, rest []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 70
 	}
-	args := c.Args[1:]
+	args := c.Args
+	if args[0] == "/app" {
+		args = args[1:]
+	}
 	if len(rest) > 1 && rest[0] == "--exec" {
 		args = rest[2:]
 	}

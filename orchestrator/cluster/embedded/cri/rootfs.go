@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -83,14 +82,6 @@ func (c *container) argv() []string {
 		command = c.image.Entrypoint
 	}
 	return append(append([]string(nil), command...), c.config.Args...)
-}
-
-// runsProgram says whether the container runs its image's program: the manifest names no command, or the same one.
-func (c *container) runsProgram() bool {
-	if len(c.config.Command) == 0 {
-		return true
-	}
-	return len(c.image.Entrypoint) > 0 && path.Base(c.config.Command[0]) == path.Base(c.image.Entrypoint[0])
 }
 
 func (c *container) hostname() string {

@@ -63,9 +63,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := serveEgress(ctx, cluster.EgressSocket(name), dial, log); err != nil {
 		return err
 	}
-	if err := startServices(ctx, cl, cluster, n, netw, rt, log); err != nil {
-		return err
-	}
+	startServices(ctx, cl, cluster, n, netw, rt, log)
 	m, err := newMachine(cluster, n, time.Now())
 	if err != nil {
 		return err

@@ -1,0 +1,102 @@
+package cri
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// Info is a running container as others on the node see it.
+type Info struct {
+	ID        string
+	SandboxID string
+	// PID is the main process on the host.
+	PID int
+	// ResolvConf is the host path of what the container sees as /etc/resolv.conf.
+	ResolvConf string
+}
+
+// Inspect returns a running container. The error is a gRPC status: NotFound, or FailedPrecondition when it does not run.
+func (r *Runtime) Inspect(id string) (Info, error) {
+	c, err := r.running(id)
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{ID: c.id, SandboxID: c.sandbox.id, ResolvConf: c.sandbox.resolvConf()}
+	for _, m := range c.config.Mounts {
+		if m.ContainerPath == "/etc/resolv.conf" {
+			if info.ResolvConf, err = c.hostPath(m); err != nil {
+				return Info{}, err
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info.PID = c.main.pid
+	return info, nil
+}
+
+// SandboxOf returns the ready sandbox of a pod by the pod's UID, the newest when there are several.
+func (r *Runtime) SandboxOf(podUID string) (string, error) {
+	ready := slices.DeleteFunc(r.snapshotSandboxes(), func(s *sandboxPod) bool {
+		return s.config.GetMetadata().GetUid() != podUID || s.state() != runtimeapi.PodSandboxState_SANDBOX_READY
+	})
+	if len(ready) == 0 {
+		return "", status.Errorf(codes.NotFound, "pod %q has no ready sandbox", podUID)
+	}
+	newest := slices.MaxFunc(ready, func(a, b *sandboxPod) int {
+		if a.createdAt != b.createdAt {
+			return int(a.createdAt - b.createdAt)
+		}
+		return strings.Compare(a.id, b.id)
+	})
+	return newest.id, nil
+}
+
+// attachPoll is how often a process that was attached is looked at.
+const attachPoll = 100 * time.Millisecond
+
+// AttachProcess makes pid, a child of this process that leads a process group of its own, part of a running container: its
+// CPU time and memory count against the container's limits, and it is killed when the container ends. The caller reaps it
+// and then calls detach.
+func (r *Runtime) AttachProcess(id string, pid int) (detach func(), err error) {
+	c, err := r.running(id)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{pid: pid, detached: make(chan struct{})}
+	if !c.adopt(p) {
+		return nil, status.Errorf(codes.FailedPrecondition, "container %q has ended", id)
+	}
+	r.done.Go(func() { c.followAttached(p) })
+	return sync.OnceFunc(func() { close(p.detached) }), nil
+}
+
+// followAttached keeps an attached process in the container's books until it is detached or the container ends.
+func (c *container) followAttached(p *process) {
+	tick := c.r.clock.NewTicker(attachPoll)
+	defer tick.Stop()
+	var used time.Duration
+	for attached := true; attached; {
+		// Read before waiting: a process that is gone has no clock, what it used last counts.
+		if t, err := processCPU(p.pid); err == nil {
+			used = t
+		}
+		select {
+		case <-p.detached:
+			attached = false
+		case <-c.exited: // The container's end has killed it.
+			attached = false
+		case <-tick.C():
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.procs, p.pid)
+	c.meter.addEnded(used, 0)
+}
