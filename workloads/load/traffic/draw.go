@@ -32,7 +32,7 @@ type Draw struct {
 }
 
 // Epoch is the day from which {{.Date}} counts. It is fixed: requests may not depend on when they are sent.
-func Epoch() time.Time { return time.Date(2027, time.May, 1, 0, 0, 0, 0, time.UTC) }
+func Epoch() time.Time { return time.Date(2030, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
 func newDraw(seed uint64) *Draw {
 	pcg := rand.NewPCG(seed, 0)
