@@ -45,7 +45,8 @@ type Entry struct {
 	doc *yamlx.Document
 }
 
-// New makes the fault with its parameters bound. The error, of party usage, says what is wrong with them.
+// New makes the fault with its parameters bound. The error, of party usage, says what is wrong with them. It is safe for
+// concurrent use.
 func (e Entry) New(params map[string]string) (Fault, error) {
 	draw, err := e.fill(params)
 	if err != nil {
@@ -55,7 +56,7 @@ func (e Entry) New(params map[string]string) (Fault, error) {
 	if err != nil {
 		return nil, errs.With(errs.Usage, fmt.Errorf("fill in fault %s: %w", e.ID, err))
 	}
-	fault, err := construct(e.File, Spec{ID: e.ID, doc: e.doc, node: node})
+	fault, err := construct(e.File, Spec{ID: e.ID, doc: e.doc.Clone(), node: node})
 	if err != nil {
 		return nil, errs.With(errs.Usage, err)
 	}
