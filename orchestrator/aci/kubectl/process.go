@@ -1,0 +1,26 @@
+package kubectl
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	_ "unsafe" // For go:linkname.
+
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+)
+
+// terminationSignals are the signals on which kubectl's watching commands call os.Exit. They belong to this process, which
+// ends in an orderly way of its own.
+//
+//go:linkname terminationSignals k8s.io/kubectl/pkg/util/interrupt.terminationSignals
+var terminationSignals []os.Signal
+
+// neverSent is a real-time signal that nobody sends.
+const neverSent = syscall.Signal(61)
+
+// adopt makes kubectl fit to live in this process: its fatal errors end the command instead of the process, and it leaves
+// the process's signals alone. Both are process-wide, and set once.
+var adopt = sync.OnceFunc(func() {
+	terminationSignals = []os.Signal{neverSent}
+	cmdutil.BehaviorOnFatal(func(message string, code int) { panic(exit{message, code}) })
+})

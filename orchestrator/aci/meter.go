@@ -1,0 +1,120 @@
+package aci
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/agents"
+)
+
+// Usage is what an agent has spent.
+type Usage struct {
+	Steps   int           `json:"steps"`
+	Time    time.Duration `json:"time"`
+	Tokens  int64         `json:"tokens,omitempty"`
+	CostUSD float64       `json:"costUSD,omitempty"`
+	// Exhausted is the name of the first budget that was spent and asked for more, or empty.
+	Exhausted string `json:"exhausted,omitempty"`
+}
+
+// meter holds an agent to its budget. Every call is a step.
+type meter struct {
+	budget agents.Budget
+	clock  clock.WithTicker
+	start  time.Time
+
+	mu    sync.Mutex
+	spent Usage
+}
+
+func newMeter(budget agents.Budget, c clock.WithTicker) *meter {
+	return &meter{budget: budget, clock: c, start: c.Now()}
+}
+
+// step takes one step, or says which budget is spent.
+func (m *meter) step() (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(); err != nil {
+		return 0, err
+	}
+	if m.budget.Steps > 0 && m.spent.Steps >= m.budget.Steps {
+		return 0, m.exhausted(agents.BudgetSteps, fmt.Sprint(m.budget.Steps))
+	}
+	m.spent.Steps++
+	return m.spent.Steps, nil
+}
+
+// report adds an agent's own figures.
+func (m *meter) report(tokens int64, cost float64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if tokens < 0 || cost < 0 {
+		return fmt.Errorf("report usage: tokens %d and cost %g must not be negative", tokens, cost)
+	}
+	m.spent.Tokens += tokens
+	m.spent.CostUSD += cost
+	return m.check()
+}
+
+// check is called with the lock held.
+func (m *meter) check() error {
+	switch {
+	case m.budget.Time > 0 && m.clock.Since(m.start) >= m.budget.Time:
+		return m.exhausted(agents.BudgetTime, m.budget.Time.String())
+	case m.budget.Tokens > 0 && m.spent.Tokens > m.budget.Tokens:
+		return m.exhausted(agents.BudgetTokens, fmt.Sprint(m.budget.Tokens))
+	case m.budget.Cost > 0 && m.spent.CostUSD > m.budget.Cost:
+		return m.exhausted(agents.BudgetCost, fmt.Sprintf("%.2f USD", m.budget.Cost))
+	}
+	return nil
+}
+
+func (m *meter) exhausted(name, limit string) error {
+	if m.spent.Exhausted == "" {
+		m.spent.Exhausted = name
+	}
+	return &agents.BudgetError{Name: name, Limit: limit}
+}
+
+func (m *meter) deadline() (time.Time, bool) {
+	return m.start.Add(m.budget.Time), m.budget.Time > 0
+}
+
+// bound ends ctx with a BudgetError when the time budget ends. release must be called.
+func (m *meter) bound(ctx context.Context) (bounded context.Context, release func()) {
+	if m.budget.Time <= 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := m.clock.NewTimer(m.budget.Time - m.clock.Since(m.start))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-timer.C():
+			m.mu.Lock()
+			err := m.exhausted(agents.BudgetTime, m.budget.Time.String())
+			m.mu.Unlock()
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		timer.Stop()
+		<-done
+	}
+}
+
+func (m *meter) usage() Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := m.spent
+	out.Time = m.clock.Since(m.start)
+	return out
+}

@@ -1,0 +1,493 @@
+package shell
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gameday-bench/gameday/workloads/program"
+)
+
+func fileTools() map[string]tool {
+	return map[string]tool{
+		"ls": ls, "cat": cat, "mkdir": mkdir, "rm": rm, "rmdir": rm, "cp": cp, "mv": mv, "touch": touch, "ln": ln, "chmod": chmod,
+		"find": find, "stat": stat, "du": du, "tee": tee, "readlink": readlink, "truncate": touch,
+	}
+}
+
+func cat(c *command) int {
+	f, ok := c.parse("nu", nil)
+	if !ok {
+		return codeUsage
+	}
+	n := 0
+	return c.eachInput(f.rest, func(_ string, r io.Reader) error {
+		if !f.has("n") {
+			_, err := io.Copy(c.out, r)
+			return err
+		}
+		return eachLine(r, func(line string) bool {
+			n++
+			c.printf("%6d\t%s\n", n, line)
+			return true
+		})
+	})
+}
+
+func ls(c *command) int {
+	f, ok := c.parse("laA1hRdtrSiFn", map[string]string{"all": "a", "almost-all": "A", "human-readable": "h", "recursive": "R"})
+	if !ok {
+		return codeUsage
+	}
+	names := f.rest
+	if len(names) == 0 {
+		names = []string{"."}
+	}
+	code, several := 0, len(names) > 1 || f.has("R")
+	for i, name := range names {
+		info, err := c.sys.Files.Lstat(c.abs(name))
+		if err != nil {
+			code = c.fail(codeUsage, "%s: %s", name, reason(err))
+			continue
+		}
+		if target, err := c.sys.Files.Stat(c.abs(name)); err == nil && target.IsDir() && !f.has("l") {
+			info = target
+		}
+		if !info.IsDir() || f.has("d") {
+			c.listEntry(name, info, f)
+			continue
+		}
+		if several && i > 0 {
+			c.printf("\n")
+		}
+		if err := c.listDir(name, f, several); err != nil {
+			code = c.fail(codeUsage, "%s: %s", name, reason(err))
+		}
+	}
+	return code
+}
+
+func (c *command) listDir(name string, f flags, header bool) error {
+	entries, err := c.sys.Files.ReadDir(c.abs(name))
+	if err != nil {
+		return err
+	}
+	if header {
+		c.printf("%s:\n", name)
+	}
+	var infos []fs.FileInfo
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && !f.has("a") && !f.has("A") {
+			continue
+		}
+		if info, err := e.Info(); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	if f.has("t") {
+		slices.SortStableFunc(infos, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	}
+	if f.has("S") {
+		slices.SortStableFunc(infos, func(a, b fs.FileInfo) int { return int(b.Size() - a.Size()) })
+	}
+	if f.has("r") {
+		slices.Reverse(infos)
+	}
+	if f.has("l") {
+		c.printf("total %d\n", len(infos))
+	}
+	for _, info := range infos {
+		c.listEntry(info.Name(), info, f)
+	}
+	if f.has("R") {
+		for _, info := range infos {
+			if info.IsDir() {
+				c.printf("\n")
+				if err := c.listDir(path.Join(name, info.Name()), f, true); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *command) listEntry(name string, info fs.FileInfo, f flags) {
+	if !f.has("l") && !f.has("n") {
+		c.printf("%s\n", name)
+		return
+	}
+	size := strconv.FormatInt(info.Size(), 10)
+	if f.has("h") {
+		size = human(info.Size())
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if to, err := c.sys.Files.Readlink(c.abs(name)); err == nil {
+			name += " -> " + to
+		}
+	}
+	c.printf("%s 1 root root %8s %s %s\n", modeString(info.Mode()), size, info.ModTime().UTC().Format("Jan _2 15:04"), name)
+}
+
+// modeString writes a mode as ls does: Go marks symbolic links and sticky directories in its own way.
+func modeString(m fs.FileMode) string {
+	kind := "-"
+	switch {
+	case m.IsDir():
+		kind = "d"
+	case m&fs.ModeSymlink != 0:
+		kind = "l"
+	case m&fs.ModeSocket != 0:
+		kind = "s"
+	case m&fs.ModeNamedPipe != 0:
+		kind = "p"
+	}
+	return kind + m.Perm().String()[1:]
+}
+
+func human(n int64) string {
+	v, units := float64(n), "BKMGT"
+	i := 0
+	for v >= 1024 && i < len(units)-1 {
+		v, i = v/1024, i+1
+	}
+	if i == 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	return fmt.Sprintf("%.1f%c", v, units[i])
+}
+
+// each calls do for every operand and reports its errors.
+func (c *command) each(names []string, do func(name string) error) int {
+	if len(names) == 0 {
+		return c.fail(1, "missing operand")
+	}
+	code := 0
+	for _, name := range names {
+		if err := do(name); err != nil {
+			code = c.fail(1, "'%s': %s", name, reason(err))
+		}
+	}
+	return code
+}
+
+func mkdir(c *command) int {
+	f, ok := c.parse("pvm:", map[string]string{"parents": "p"})
+	if !ok {
+		return codeUsage
+	}
+	return c.each(f.rest, func(name string) error {
+		full := c.abs(name)
+		if !f.has("p") {
+			if _, err := c.sys.Files.Lstat(full); err == nil {
+				return errors.New("File exists")
+			}
+			if _, err := c.sys.Files.Stat(path.Dir(full)); err != nil {
+				return err
+			}
+		}
+		return c.sys.Files.MkdirAll(full, 0o755)
+	})
+}
+
+func rm(c *command) int {
+	f, ok := c.parse("rRfvd", map[string]string{"recursive": "r", "force": "f"})
+	if !ok {
+		return codeUsage
+	}
+	recursive := f.has("r") || f.has("R")
+	if f.has("f") && len(f.rest) == 0 {
+		return 0
+	}
+	return c.each(f.rest, func(name string) error {
+		full := c.abs(name)
+		info, err := c.sys.Files.Lstat(full)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && f.has("f"):
+			return nil
+		case err != nil:
+			return err
+		case full == "/":
+			return errors.New("it is dangerous to operate recursively on '/'")
+		case info.IsDir() && c.name != "rmdir" && !recursive:
+			return errors.New("Is a directory")
+		case recursive:
+			return c.sys.Files.RemoveAll(full)
+		}
+		return c.sys.Files.Remove(full)
+	})
+}
+
+// destination is where source goes: into target, when that is a directory.
+func (c *command) destination(target, source string) string {
+	full := c.abs(target)
+	if info, err := c.sys.Files.Stat(full); err == nil && info.IsDir() {
+		return path.Join(full, path.Base(c.abs(source)))
+	}
+	return full
+}
+
+func cp(c *command) int {
+	f, ok := c.parse("rRapfvL", map[string]string{"recursive": "r", "archive": "a"})
+	if !ok || len(f.rest) < 2 {
+		return c.fail(codeUsage, "want [-r] SOURCE... DEST")
+	}
+	sources, target := f.rest[:len(f.rest)-1], f.rest[len(f.rest)-1]
+	return c.each(sources, func(name string) error {
+		return c.copyTree(c.abs(name), c.destination(target, name), f.has("r") || f.has("R") || f.has("a"))
+	})
+}
+
+func (c *command) copyTree(from, to string, recursive bool) error {
+	info, err := c.sys.Files.Stat(from)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return c.copyFile(from, to, info.Mode().Perm())
+	}
+	if !recursive {
+		return errors.New("omitting directory")
+	}
+	if to == from || strings.HasPrefix(to, strings.TrimSuffix(from, "/")+"/") {
+		return errors.New("cannot copy a directory into itself")
+	}
+	entries, err := c.sys.Files.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := c.sys.Files.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := c.copyTree(path.Join(from, e.Name()), path.Join(to, e.Name()), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *command) copyFile(from, to string, perm fs.FileMode) error {
+	in, err := c.sys.Files.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := c.sys.Files.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, perm)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+func mv(c *command) int {
+	f, ok := c.parse("fnv", map[string]string{"force": "f"})
+	if !ok || len(f.rest) < 2 {
+		return c.fail(codeUsage, "want SOURCE... DEST")
+	}
+	sources, target := f.rest[:len(f.rest)-1], f.rest[len(f.rest)-1]
+	return c.each(sources, func(name string) error {
+		from, to := c.abs(name), c.destination(target, name)
+		if err := c.sys.Files.Rename(from, to); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// Mounts do not rename into one another.
+		if err := c.copyTree(from, to, true); err != nil {
+			return err
+		}
+		return c.sys.Files.RemoveAll(from)
+	})
+}
+
+func touch(c *command) int {
+	f, ok := c.parse("cs:", map[string]string{"no-create": "c", "size": "s"})
+	if !ok {
+		return codeUsage
+	}
+	return c.each(f.rest, func(name string) error {
+		full := c.abs(name)
+		flag := os.O_CREATE | os.O_WRONLY
+		if c.name == "truncate" {
+			size, err := strconv.ParseInt(f.value("s", "0"), 10, 64)
+			if err != nil {
+				return errors.New("invalid size")
+			}
+			file, err := c.sys.Files.OpenFile(full, flag, 0o644)
+			if err != nil {
+				return err
+			}
+			return errors.Join(file.Truncate(size), file.Close())
+		}
+		if f.has("c") {
+			flag = os.O_WRONLY
+		}
+		file, err := c.sys.Files.OpenFile(full, flag, 0o644)
+		if errors.Is(err, fs.ErrNotExist) && f.has("c") {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := c.sys.Clock.Now()
+		return errors.Join(file.Close(), c.sys.Files.Chtimes(full, now, now))
+	})
+}
+
+func ln(c *command) int {
+	f, ok := c.parse("sfn", map[string]string{"symbolic": "s", "force": "f"})
+	if !ok || len(f.rest) != 2 || !f.has("s") {
+		return c.fail(codeUsage, "want -s TARGET NAME")
+	}
+	to := c.destination(f.rest[1], f.rest[0])
+	if f.has("f") {
+		_ = c.sys.Files.Remove(to)
+	}
+	if err := c.sys.Files.Symlink(f.rest[0], to); err != nil {
+		return c.fail(1, "%s: %s", f.rest[1], reason(err))
+	}
+	return 0
+}
+
+func chmod(c *command) int {
+	f, ok := c.parse("R", nil)
+	if !ok || len(f.rest) < 2 {
+		return c.fail(codeUsage, "want MODE FILE...")
+	}
+	mode, err := strconv.ParseUint(f.rest[0], 8, 12)
+	if err != nil && f.rest[0] != "+x" {
+		return c.fail(1, "invalid mode '%s'", f.rest[0])
+	}
+	return c.each(f.rest[1:], func(name string) error {
+		perm := fs.FileMode(mode)
+		if f.rest[0] == "+x" {
+			info, err := c.sys.Files.Stat(c.abs(name))
+			if err != nil {
+				return err
+			}
+			perm = info.Mode().Perm() | 0o111
+		}
+		return c.sys.Files.Chmod(c.abs(name), perm)
+	})
+}
+
+func readlink(c *command) int {
+	f, ok := c.parse("fn", nil)
+	if !ok {
+		return codeUsage
+	}
+	for _, name := range f.rest {
+		to, err := c.sys.Files.Readlink(c.abs(name))
+		if err != nil && !f.has("f") {
+			return 1
+		}
+		if err != nil {
+			to = c.abs(name)
+		}
+		c.printf("%s\n", to)
+	}
+	return 0
+}
+
+func stat(c *command) int {
+	f, ok := c.parse("c:Lf", map[string]string{"format": "c"})
+	if !ok {
+		return codeUsage
+	}
+	return c.each(f.rest, func(name string) error {
+		info, err := c.sys.Files.Lstat(c.abs(name))
+		if err != nil {
+			return err
+		}
+		if format := f.value("c", ""); format != "" {
+			c.printf("%s\n", strings.NewReplacer("%n", name, "%s", strconv.FormatInt(info.Size(), 10),
+				"%a", strconv.FormatUint(uint64(info.Mode().Perm()), 8), "%A", modeString(info.Mode()),
+				"%Y", strconv.FormatInt(info.ModTime().Unix(), 10), "%U", "root", "%G", "root",
+				"%y", info.ModTime().UTC().Format(time.RFC3339)).Replace(format))
+			return nil
+		}
+		c.printf("  File: %s\n  Size: %d\nAccess: (%04o/%s)  Uid: (    0/    root)   Gid: (    0/    root)\nModify: %s\n",
+			name, info.Size(), info.Mode().Perm(), modeString(info.Mode()), info.ModTime().UTC().Format("2006-01-02 15:04:05.000000000 -0700"))
+		return nil
+	})
+}
+
+func tee(c *command) int {
+	f, ok := c.parse("a", map[string]string{"append": "a"})
+	if !ok {
+		return codeUsage
+	}
+	flag := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	if f.has("a") {
+		flag = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	}
+	code, writers := 0, []io.Writer{c.out}
+	for _, name := range f.rest {
+		file, err := c.sys.Files.OpenFile(c.abs(name), flag, 0o644)
+		if err != nil {
+			code = c.fail(1, "%s: %s", name, reason(err))
+			continue
+		}
+		defer file.Close()
+		writers = append(writers, file)
+	}
+	if _, err := io.Copy(io.MultiWriter(writers...), c.in); err != nil {
+		code = c.fail(1, "%s", reason(err))
+	}
+	return code
+}
+
+// walk visits a tree, parents before children, sorted. Symbolic links are not followed.
+func walk(files program.FileReader, full, shown string, depth int, visit func(shown string, info fs.FileInfo, depth int) error) error {
+	info, err := files.Lstat(full)
+	if err != nil {
+		return err
+	}
+	if err := visit(shown, info, depth); err != nil || !info.IsDir() {
+		if errors.Is(err, fs.SkipDir) {
+			return nil
+		}
+		return err
+	}
+	entries, err := files.ReadDir(full)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := walk(files, path.Join(full, e.Name()), path.Join(shown, e.Name()), depth+1, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func du(c *command) int {
+	f, ok := c.parse("shkd:", nil)
+	if !ok {
+		return codeUsage
+	}
+	names := f.rest
+	if len(names) == 0 {
+		names = []string{"."}
+	}
+	return c.each(names, func(name string) error {
+		var total int64
+		err := walk(c.sys.Files, c.abs(name), name, 0, func(_ string, info fs.FileInfo, _ int) error {
+			total += info.Size()
+			return nil
+		})
+		size := strconv.FormatInt((total+1023)/1024, 10)
+		if f.has("h") {
+			size = human(total)
+		}
+		c.printf("%s\t%s\n", size, name)
+		return err
+	})
+}

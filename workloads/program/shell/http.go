@@ -1,0 +1,315 @@
+package shell
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gameday-bench/gameday/workloads/program"
+)
+
+// httpClient speaks HTTP over the container's network.
+func (c *command) httpClient(insecure bool, connect time.Duration) *http.Client {
+	config := &tls.Config{InsecureSkipVerify: insecure}
+	if pool, err := program.ReadFile(c.sys.Files, "/etc/ssl/certs/ca-certificates.crt"); err == nil {
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(pool)
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if connect > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, connect)
+					defer cancel()
+				}
+				return c.sys.Net.DialContext(ctx, network, address)
+			},
+			TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// curlLong are curl's long options, by the short one that stands for them here. Capital letters that curl does not have
+// as short options are ours: T (max-time is m), K connect-timeout, Q retry, J json, E cacert.
+var curlLong = map[string]string{
+	"silent": "s", "show-error": "S", "include": "i", "head": "I", "verbose": "v", "request": "X", "header": "H", "data": "d",
+	"data-raw": "d", "data-binary": "d", "output": "o", "write-out": "w", "insecure": "k", "location": "L", "max-time": "m",
+	"connect-timeout": "K", "fail": "f", "user": "u", "user-agent": "A", "get": "G", "retry": "Q", "json": "J", "cacert": "E",
+	"no-progress-meter": "s", "compressed": "Z", "url": "U", "http1.1": "Z", "fail-with-body": "f", "data-urlencode": "D",
+}
+
+func curl(c *command) int {
+	f, ok := c.parse("sSiIvX:H:d:o:w:kLm:K:fu:A:GQ:J:E:ZU:gND:", curlLong)
+	if !ok {
+		return codeUsage
+	}
+	urls := append(f.rest, f.values["U"]...)
+	if len(urls) == 0 {
+		return c.fail(codeUsage, "no URL specified")
+	}
+	code := 0
+	for _, u := range urls {
+		code = max(code, c.curlOne(f, u))
+	}
+	return code
+}
+
+func (c *command) curlOne(f flags, target string) int {
+	seconds := func(name string) time.Duration {
+		v, err := strconv.ParseFloat(f.value(name, "0"), 64)
+		if err != nil {
+			return 0
+		}
+		return time.Duration(v * float64(time.Second))
+	}
+	ctx := c.ctx
+	if limit := seconds("m"); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	req, err := c.curlRequest(ctx, f, target)
+	if err != nil {
+		return c.fail(3, "(3) URL rejected: %v", err)
+	}
+	client := c.httpClient(f.has("k"), seconds("K"))
+	if f.has("L") {
+		client.CheckRedirect = nil
+	}
+	if f.has("v") {
+		fmt.Fprintf(c.err, "> %s %s HTTP/1.1\n> Host: %s\n>\n", req.Method, req.URL.RequestURI(), req.URL.Host)
+	}
+	start := c.sys.Clock.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		code, message := curlFailure(err, req.URL)
+		if !f.has("s") || f.has("S") {
+			c.fail(code, "(%d) %s", code, message)
+		}
+		c.writeOut(f, nil, 0, c.sys.Clock.Since(start))
+		return code
+	}
+	defer resp.Body.Close()
+	return c.curlResponse(f, resp, start)
+}
+
+func (c *command) curlRequest(ctx context.Context, f flags, target string) (*http.Request, error) {
+	if !strings.Contains(target, "://") {
+		target = "http://" + target
+	}
+	data := append(f.values["d"], f.values["J"]...)
+	for _, pair := range f.values["D"] {
+		k, v, _ := strings.Cut(pair, "=")
+		data = append(data, k+"="+url.QueryEscape(v))
+	}
+	body := strings.Join(data, "&")
+	if strings.HasPrefix(body, "@") {
+		in, err := c.open(body[1:])
+		if err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		content, err := io.ReadAll(in)
+		if err != nil {
+			return nil, err
+		}
+		body = string(content)
+	}
+	method := http.MethodGet
+	switch {
+	case f.has("I"):
+		method = http.MethodHead
+	case f.has("G"):
+		sep := "?"
+		if strings.Contains(target, "?") {
+			sep = "&"
+		}
+		target, body = target+sep+body, ""
+	case len(data) > 0:
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(ctx, f.value("X", method), target, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", f.value("A", "curl/8.5.0"))
+	req.Header.Set("Accept", "*/*")
+	if len(data) > 0 && !f.has("G") {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if f.has("J") {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range f.values["H"] {
+		name, value, _ := strings.Cut(h, ":")
+		if strings.EqualFold(name, "host") {
+			req.Host = strings.TrimSpace(value)
+			continue
+		}
+		req.Header.Set(name, strings.TrimSpace(value))
+	}
+	if user, password, ok := strings.Cut(f.value("u", ""), ":"); ok {
+		req.SetBasicAuth(user, password)
+	}
+	return req, nil
+}
+
+func (c *command) curlResponse(f flags, resp *http.Response, start time.Time) int {
+	out, to := c.out, f.value("o", "-")
+	switch to {
+	case "-":
+	case "/dev/null":
+		out = io.Discard
+	default:
+		file, err := c.sys.Files.OpenFile(c.abs(to), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+		if err != nil {
+			return c.fail(23, "(23) %s: %s", to, reason(err))
+		}
+		defer file.Close()
+		out = file
+	}
+	if f.has("v") {
+		fmt.Fprintf(c.err, "< HTTP/%d.%d %s\n", resp.ProtoMajor, resp.ProtoMinor, resp.Status)
+		for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
+			fmt.Fprintf(c.err, "< %s: %s\n", name, strings.Join(resp.Header[name], ", "))
+		}
+		fmt.Fprintln(c.err, "<")
+	}
+	if f.has("i") || f.has("I") {
+		fmt.Fprintf(out, "HTTP/%d.%d %s\r\n", resp.ProtoMajor, resp.ProtoMinor, resp.Status)
+		_ = resp.Header.Write(out)
+		fmt.Fprint(out, "\r\n")
+	}
+	code := 0
+	var n int64
+	if f.has("f") && resp.StatusCode >= http.StatusBadRequest {
+		code = 22
+		if !f.has("s") || f.has("S") {
+			c.fail(code, "(22) The requested URL returned error: %d", resp.StatusCode)
+		}
+	} else {
+		var err error
+		if n, err = io.Copy(out, resp.Body); err != nil {
+			var message string
+			code, message = curlFailure(err, resp.Request.URL)
+			if code == 7 {
+				code, message = 56, "Recv failure: "+netReason(err)
+			}
+			c.fail(code, "(%d) %s", code, message)
+		}
+	}
+	c.writeOut(f, resp, n, c.sys.Clock.Since(start))
+	return code
+}
+
+// writeOut is -w.
+func (c *command) writeOut(f flags, resp *http.Response, size int64, took time.Duration) {
+	if !f.has("w") {
+		return
+	}
+	status, kind := 0, ""
+	if resp != nil {
+		status, kind = resp.StatusCode, resp.Header.Get("Content-Type")
+	}
+	c.printf("%s", strings.NewReplacer(
+		"%{http_code}", fmt.Sprintf("%03d", status), "%{response_code}", fmt.Sprintf("%03d", status),
+		"%{time_total}", fmt.Sprintf("%.6f", took.Seconds()), "%{time_starttransfer}", fmt.Sprintf("%.6f", took.Seconds()),
+		"%{size_download}", strconv.FormatInt(size, 10), "%{content_type}", kind, `\n`, "\n", `\t`, "\t", "%%", "%",
+	).Replace(f.value("w", "")))
+}
+
+// curlFailure is curl's exit code and words for an error.
+func curlFailure(err error, u *url.URL) (int, string) {
+	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	var timeout interface{ Timeout() bool }
+	port := cmp.Or(u.Port(), map[string]string{"https": "443"}[u.Scheme], "80")
+	switch {
+	case errors.As(err, &dns):
+		return 6, "Could not resolve host: " + u.Hostname()
+	case errors.As(err, &cert):
+		return 60, "SSL certificate problem: " + cert.Err.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return 28, "Operation timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return 52, "Empty reply from server"
+	}
+	return 7, fmt.Sprintf("Failed to connect to %s port %s: %s", u.Hostname(), port, netReason(err))
+}
+
+// wget is wget [-q] [-O FILE] [-S] [--spider] [-T SECONDS] URL.
+func wget(c *command) int {
+	f, ok := c.parse("qO:ST:st:P", map[string]string{
+		"quiet": "q", "output-document": "O", "server-response": "S", "timeout": "T", "spider": "s", "tries": "t", "no-check-certificate": "P",
+	})
+	if !ok || len(f.rest) != 1 {
+		return c.fail(1, "want [-q] [-O FILE] [--spider] [-T SECONDS] URL")
+	}
+	target := f.rest[0]
+	if !strings.Contains(target, "://") {
+		target = "http://" + target
+	}
+	ctx := c.ctx
+	if limit, ok := duration(f.value("T", "")); ok && limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return c.fail(1, "bad address '%s'", f.rest[0])
+	}
+	client := c.httpClient(f.has("P"), 0)
+	client.CheckRedirect = nil
+	resp, err := client.Do(req)
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) {
+			return c.fail(1, "bad address '%s'", req.URL.Host)
+		}
+		return c.fail(1, "can't connect to remote host (%s): %s", req.URL.Host, netReason(err))
+	}
+	defer resp.Body.Close()
+	if f.has("S") {
+		fmt.Fprintf(c.err, "  HTTP/%d.%d %s\n", resp.ProtoMajor, resp.ProtoMinor, resp.Status)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return c.fail(1, "server returned error: HTTP/1.1 %s", resp.Status)
+	}
+	if f.has("s") {
+		return 0
+	}
+	name := f.value("O", path.Base(req.URL.Path))
+	if name == "/" || name == "." {
+		name = "index.html"
+	}
+	if name == "-" {
+		_, err = io.Copy(c.out, resp.Body)
+	} else {
+		var file *os.File
+		if file, err = c.sys.Files.OpenFile(c.abs(name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644); err == nil {
+			_, err = io.Copy(file, resp.Body)
+			err = errors.Join(err, file.Close())
+		}
+	}
+	if err != nil {
+		return c.fail(1, "%s", reason(err))
+	}
+	return 0
+}

@@ -1,0 +1,156 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func netTools() map[string]tool {
+	return map[string]tool{
+		"curl": curl, "wget": wget, "nslookup": nslookup, "dig": dig, "host": nslookup, "nc": nc, "getent": getent, "ping": ping,
+	}
+}
+
+// nc is nc [-zvu] [-w SECONDS] HOST PORT: it connects, and copies its streams unless -z.
+func nc(c *command) int {
+	f, ok := c.parse("zvunw:N", nil)
+	if !ok || len(f.rest) != 2 {
+		return c.fail(1, "want [-zvu] [-w SECONDS] HOST PORT")
+	}
+	limit := 10 * time.Second
+	if s, err := strconv.ParseFloat(f.value("w", ""), 64); err == nil {
+		limit = time.Duration(s * float64(time.Second))
+	}
+	network := "tcp"
+	if f.has("u") {
+		network = "udp"
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	address := net.JoinHostPort(f.rest[0], f.rest[1])
+	conn, err := c.sys.Net.DialContext(ctx, network, address)
+	if err != nil {
+		return c.fail(1, "%s (%s): %s", f.rest[0], f.rest[1], netReason(err))
+	}
+	defer conn.Close()
+	if f.has("v") {
+		fmt.Fprintf(c.err, "%s (%s) open\n", f.rest[0], conn.RemoteAddr())
+	}
+	if f.has("z") {
+		return 0
+	}
+	go func() {
+		_, _ = io.Copy(conn, c.in)
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}()
+	stop := context.AfterFunc(c.ctx, func() { conn.Close() })
+	defer stop()
+	if f.has("w") {
+		_ = conn.SetReadDeadline(time.Now().Add(limit))
+	}
+	if _, err := io.Copy(c.out, conn); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return c.fail(1, "%s", netReason(err))
+	}
+	return 0
+}
+
+// netReason is the everyday word for a network error.
+func netReason(err error) string {
+	var dns *net.DNSError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return "Name resolution timed out"
+	case errors.As(err, &dns):
+		return "Name or service not known"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "Connection refused"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return "No route to host"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "Connection reset by peer"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "Connection timed out"
+	}
+	return err.Error()
+}
+
+func getent(c *command) int {
+	if len(c.args) != 2 || (c.args[0] != "hosts" && c.args[0] != "ahosts") {
+		return c.fail(1, "want hosts NAME")
+	}
+	addrs, err := c.sys.Net.LookupHost(c.ctx, c.args[1])
+	if err != nil {
+		return 2
+	}
+	for _, a := range addrs {
+		c.printf("%-15s %s\n", a, c.args[1])
+	}
+	return 0
+}
+
+// ping explains itself: containers have no raw sockets.
+func ping(c *command) int {
+	return c.fail(1, "socket: Operation not permitted (are you root?)")
+}
+
+// searchList is how the container's resolv.conf reads.
+type searchList struct {
+	servers []string
+	search  []string
+	ndots   int
+}
+
+func (c *command) resolvConf() searchList {
+	out := searchList{ndots: 1}
+	file, err := c.sys.Files.Open("/etc/resolv.conf")
+	if err != nil {
+		return out
+	}
+	defer file.Close()
+	_ = eachLine(file, func(line string) bool {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			return true
+		}
+		switch fields[0] {
+		case "nameserver":
+			out.servers = append(out.servers, fields[1])
+		case "search":
+			out.search = fields[1:]
+		case "options":
+			for _, o := range fields[1:] {
+				if n, err := strconv.Atoi(strings.TrimPrefix(o, "ndots:")); err == nil && strings.HasPrefix(o, "ndots:") {
+					out.ndots = n
+				}
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// candidates are the names to ask for, in the order of the resolver.
+func (s searchList) candidates(name string) []string {
+	if strings.HasSuffix(name, ".") {
+		return []string{name}
+	}
+	var out []string
+	for _, domain := range s.search {
+		out = append(out, name+"."+strings.TrimSuffix(domain, ".")+".")
+	}
+	if strings.Count(name, ".") >= s.ndots {
+		return append([]string{name + "."}, out...)
+	}
+	return append(out, name+".")
+}

@@ -1,0 +1,295 @@
+package shell
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"mvdan.cc/sh/v3/interp"
+)
+
+func systemTools() map[string]tool {
+	return map[string]tool{
+		"env": env, "printenv": printenv, "ps": ps, "date": date, "hostname": hostname, "id": id, "whoami": whoami,
+		"sleep": sleep, "df": df, "kill": kill, "which": which, "type": which, "hash": noop, "uname": uname, "basename": basename,
+		"dirname": dirname, "timeout": timeout, "nproc": nproc, "sync": noop, "clear": noop, "tty": tty, "uptime": uptime,
+	}
+}
+
+func noop(*command) int { return 0 }
+
+// env prints the environment, or runs a command with NAME=value added.
+func env(c *command) int {
+	args := c.args
+	vars := c.environ()
+	for len(args) > 0 && (args[0] == "-i" || args[0] == "-") {
+		vars, args = nil, args[1:]
+	}
+	for len(args) > 0 && strings.Contains(args[0], "=") {
+		vars, args = append(vars, args[0]), args[1:]
+	}
+	if len(args) == 0 {
+		for _, kv := range vars {
+			c.printf("%s\n", kv)
+		}
+		return 0
+	}
+	sub := *c
+	set := map[string]string{}
+	for _, kv := range vars {
+		k, v, _ := strings.Cut(kv, "=")
+		set[k] = v
+	}
+	sub.env = environ(set)
+	return sub.spawn(args, c.in)
+}
+
+func printenv(c *command) int {
+	code := 0
+	for _, name := range c.args {
+		if v := c.env.Get(name); v.IsSet() {
+			c.printf("%s\n", v.String())
+		} else {
+			code = 1
+		}
+	}
+	if len(c.args) == 0 {
+		return env(c)
+	}
+	return code
+}
+
+// ps shows what a container with a PID namespace of its own would: the image's program, and this command.
+func ps(c *command) int {
+	main := "?"
+	if im := c.sys.Image; im != nil {
+		main = strings.Join(im.Entrypoint, " ")
+	}
+	c.printf("PID   USER     TIME  COMMAND\n    1 root      0:00 %s\n   17 root      0:00 %s\n", main, strings.Join(append([]string{c.name}, c.args...), " "))
+	return 0
+}
+
+// kill can reach nothing: the container's program runs in a process of its own that a shell has no handle on.
+func kill(c *command) int {
+	for _, arg := range c.args {
+		if arg == "1" {
+			return c.fail(1, "(1) - Operation not permitted")
+		}
+	}
+	return c.fail(1, "(%s) - No such process", strings.Join(c.args, " "))
+}
+
+func date(c *command) int {
+	f, ok := c.parse("uId:", map[string]string{"utc": "u", "iso-8601": "I"})
+	if !ok {
+		return codeUsage
+	}
+	now := c.sys.Clock.Now().UTC()
+	if at := f.value("d", ""); strings.HasPrefix(at, "@") {
+		if unix, err := strconv.ParseInt(at[1:], 10, 64); err == nil {
+			now = time.Unix(unix, 0).UTC()
+		}
+	}
+	format := "Mon Jan _2 15:04:05 UTC 2006"
+	if f.has("I") {
+		format = "2006-01-02"
+	}
+	if len(f.rest) == 0 || !strings.HasPrefix(f.rest[0], "+") {
+		c.printf("%s\n", now.Format(format))
+		return 0
+	}
+	c.printf("%s\n", strings.NewReplacer(
+		"%Y", now.Format("2006"), "%m", now.Format("01"), "%d", now.Format("02"), "%H", now.Format("15"), "%M", now.Format("04"),
+		"%S", now.Format("05"), "%s", strconv.FormatInt(now.Unix(), 10), "%F", now.Format("2006-01-02"), "%T", now.Format("15:04:05"),
+		"%N", now.Format("000000000"), "%Z", "UTC", "%z", "+0000", "%b", now.Format("Jan"), "%a", now.Format("Mon"), "%%", "%",
+	).Replace(f.rest[0][1:]))
+	return 0
+}
+
+func hostname(c *command) int {
+	if len(c.args) > 0 && c.args[0] == "-i" {
+		addrs, err := c.sys.Net.LookupHost(c.ctx, c.sys.Hostname)
+		if err != nil {
+			return c.fail(1, "%v", err)
+		}
+		c.printf("%s\n", strings.Join(addrs, " "))
+		return 0
+	}
+	c.printf("%s\n", c.sys.Hostname)
+	return 0
+}
+
+func id(c *command) int {
+	if slices.Contains(c.args, "-u") || slices.Contains(c.args, "-g") {
+		c.printf("0\n")
+		return 0
+	}
+	c.printf("uid=0(root) gid=0(root) groups=0(root)\n")
+	return 0
+}
+
+func whoami(c *command) int {
+	c.printf("root\n")
+	return 0
+}
+
+func tty(c *command) int {
+	c.printf("not a tty\n")
+	return 1
+}
+
+func nproc(c *command) int {
+	c.printf("1\n")
+	return 0
+}
+
+func uptime(c *command) int {
+	c.printf(" %s up\n", c.sys.Clock.Now().UTC().Format("15:04:05"))
+	return 0
+}
+
+func uname(c *command) int {
+	if slices.Contains(c.args, "-a") {
+		c.printf("Linux %s 6.1.0 #1 SMP x86_64 GNU/Linux\n", c.sys.Hostname)
+		return 0
+	}
+	switch {
+	case slices.Contains(c.args, "-n"):
+		c.printf("%s\n", c.sys.Hostname)
+	case slices.Contains(c.args, "-r"):
+		c.printf("6.1.0\n")
+	case slices.Contains(c.args, "-m"):
+		c.printf("x86_64\n")
+	default:
+		c.printf("Linux\n")
+	}
+	return 0
+}
+
+// duration reads 5, 0.5, 2s, 1m, 1h, 1d.
+func duration(s string) (time.Duration, bool) {
+	unit := time.Second
+	if s != "" {
+		if u, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[len(s)-1]]; ok {
+			unit, s = u, s[:len(s)-1]
+		}
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return time.Duration(n * float64(unit)), err == nil && n >= 0
+}
+
+func sleep(c *command) int {
+	var total time.Duration
+	for _, arg := range c.args {
+		if arg == "infinity" {
+			arg = "36500d"
+		}
+		d, ok := duration(arg)
+		if !ok {
+			return c.fail(1, "invalid time interval '%s'", arg)
+		}
+		total += d
+	}
+	if len(c.args) == 0 {
+		return c.fail(1, "missing operand")
+	}
+	timer := c.sys.Clock.NewTimer(total)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return 0
+	case <-c.ctx.Done():
+		return 143
+	}
+}
+
+func timeout(c *command) int {
+	f, ok := c.parse("+k:s:", nil)
+	if !ok || len(f.rest) < 2 {
+		return c.fail(125, "want DURATION COMMAND [ARG...]")
+	}
+	limit, ok := duration(f.rest[0])
+	if !ok {
+		return c.fail(125, "invalid time interval '%s'", f.rest[0])
+	}
+	sub := *c
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	sub.ctx = ctx
+	code := sub.spawn(f.rest[1:], c.in)
+	if ctx.Err() != nil && c.ctx.Err() == nil {
+		return 124
+	}
+	return code
+}
+
+func df(c *command) int {
+	f, ok := c.parse("hkiPT", nil)
+	if !ok {
+		return codeUsage
+	}
+	names := f.rest
+	if len(names) == 0 {
+		names = []string{"/"}
+	}
+	c.printf("%-20s %12s %12s %12s %5s %s\n", "Filesystem", "Size", "Used", "Available", "Use%", "Mounted on")
+	return c.each(names, func(name string) error {
+		file, err := c.sys.Files.Open(c.abs(name))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		var st syscall.Statfs_t
+		if err := syscall.Fstatfs(int(file.Fd()), &st); err != nil {
+			return err
+		}
+		total, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
+		show := func(n int64) string {
+			if f.has("h") {
+				return human(n)
+			}
+			return strconv.FormatInt(n/1024, 10)
+		}
+		c.printf("%-20s %12s %12s %12s %4d%% %s\n", "overlay", show(total), show(total-free), show(free), 100*(total-free)/max(total, 1), name)
+		return nil
+	})
+}
+
+// which says where a command is: tools live in /bin.
+func which(c *command) int {
+	code := 0
+	for _, name := range c.args {
+		switch _, isTool := tools()[name]; {
+		case isTool, slices.Contains(shells, name), c.imageCommand(name) != nil:
+			c.printf("/bin/%s\n", name)
+		case interp.IsBuiltin(name):
+			c.printf("%s\n", name)
+		default:
+			code = 1
+		}
+	}
+	return code
+}
+
+func basename(c *command) int {
+	if len(c.args) == 0 {
+		return c.fail(1, "missing operand")
+	}
+	name := path.Base(c.args[0])
+	if len(c.args) > 1 && name != c.args[1] {
+		name = strings.TrimSuffix(name, c.args[1])
+	}
+	c.printf("%s\n", name)
+	return 0
+}
+
+func dirname(c *command) int {
+	for _, name := range c.args {
+		c.printf("%s\n", path.Dir(name))
+	}
+	return 0
+}

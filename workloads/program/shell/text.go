@@ -1,0 +1,618 @@
+package shell
+
+import (
+	"cmp"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func textTools() map[string]tool {
+	return map[string]tool{
+		"head": head, "tail": tail, "grep": grep, "egrep": grep, "fgrep": grep, "wc": wc, "sort": sortLines, "uniq": uniq,
+		"cut": cut, "tr": tr, "sed": sed, "seq": seq, "xargs": xargs, "base64": base64Tool,
+		"sha256sum": sum(sha256.New), "md5sum": sum(md5.New), "rev": rev,
+	}
+}
+
+func head(c *command) int {
+	f, ok := c.parse("n:c:q", map[string]string{"lines": "n", "bytes": "c"})
+	if !ok {
+		return codeUsage
+	}
+	n, err := strconv.Atoi(f.value("n", "10"))
+	if err != nil || n < 0 {
+		return c.fail(1, "invalid number of lines: '%s'", f.value("n", ""))
+	}
+	return c.eachInput(f.rest, func(name string, r io.Reader) error {
+		if len(f.rest) > 1 {
+			c.printf("==> %s <==\n", name)
+		}
+		if f.has("c") {
+			size, err := strconv.ParseInt(f.value("c", "0"), 10, 64)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(c.out, io.LimitReader(r, size))
+			return err
+		}
+		left := n
+		if left == 0 {
+			return nil
+		}
+		return eachLine(r, func(line string) bool {
+			c.printf("%s\n", line)
+			left--
+			return left > 0
+		})
+	})
+}
+
+func tail(c *command) int {
+	f, ok := c.parse("n:c:fFq", map[string]string{"lines": "n", "bytes": "c", "follow": "f"})
+	if !ok {
+		return codeUsage
+	}
+	spec := f.value("n", "10")
+	n, err := strconv.Atoi(strings.TrimPrefix(spec, "+"))
+	if err != nil {
+		return c.fail(1, "invalid number of lines: '%s'", spec)
+	}
+	code := c.eachInput(f.rest, func(name string, r io.Reader) error {
+		if len(f.rest) > 1 {
+			c.printf("==> %s <==\n", name)
+		}
+		if f.has("c") {
+			data, err := io.ReadAll(r)
+			size, e := strconv.Atoi(f.value("c", "0"))
+			if err == nil {
+				err = e
+			}
+			_, _ = c.out.Write(data[max(0, len(data)-size):])
+			return err
+		}
+		if strings.HasPrefix(spec, "+") {
+			i := 0
+			return eachLine(r, func(line string) bool {
+				if i++; i >= n {
+					c.printf("%s\n", line)
+				}
+				return true
+			})
+		}
+		var last []string
+		err := eachLine(r, func(line string) bool {
+			if last = append(last, line); len(last) > n {
+				last = last[1:]
+			}
+			return true
+		})
+		for _, line := range last {
+			c.printf("%s\n", line)
+		}
+		return err
+	})
+	if code == 0 && (f.has("f") || f.has("F")) && len(f.rest) == 1 {
+		return c.follow(f.rest[0])
+	}
+	return code
+}
+
+// follow prints what is appended to a file until the command is ended.
+func (c *command) follow(name string) int {
+	file, err := c.sys.Files.Open(c.abs(name))
+	if err != nil {
+		return c.fail(1, "%s: %s", name, reason(err))
+	}
+	defer file.Close()
+	if _, err := file.Seek(0, io.SeekEnd); err != nil {
+		return c.fail(1, "%s: %s", name, reason(err))
+	}
+	ticker := c.sys.Clock.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if _, err := io.Copy(c.out, file); err != nil {
+			return c.fail(1, "%s: %s", name, reason(err))
+		}
+		select {
+		case <-ticker.C():
+		case <-c.ctx.Done():
+			return 0
+		}
+	}
+}
+
+func grep(c *command) int {
+	f, ok := c.parse("ivcnlLqEFwxoHhsre:A:B:C:m:", map[string]string{
+		"ignore-case": "i", "invert-match": "v", "count": "c", "line-number": "n", "quiet": "q", "extended-regexp": "E",
+		"fixed-strings": "F", "only-matching": "o", "recursive": "r", "max-count": "m", "color": "s", "colour": "s",
+	})
+	if !ok {
+		return codeUsage
+	}
+	patterns, names := f.values["e"], f.rest
+	if len(patterns) == 0 {
+		if len(names) == 0 {
+			return c.fail(codeUsage, "no pattern")
+		}
+		patterns, names = names[:1], names[1:]
+	}
+	re, err := grepPattern(c.name, patterns, f)
+	if err != nil {
+		return c.fail(codeUsage, "%v", err)
+	}
+	if f.has("r") {
+		names = c.filesBelow(names)
+	}
+	g := &grepper{command: c, flags: f, re: re, names: (len(names) > 1 || f.has("r") || f.has("H")) && !f.has("h")}
+	for _, o := range []struct {
+		name string
+		to   *int
+	}{{"C", &g.before}, {"C", &g.after}, {"B", &g.before}, {"A", &g.after}, {"m", &g.limit}} {
+		if v, err := strconv.Atoi(f.value(o.name, "")); err == nil {
+			*o.to = v
+		}
+	}
+	if code := c.eachInput(names, g.scan); code != 0 && !f.has("s") {
+		return codeUsage
+	}
+	if g.matched {
+		return 0
+	}
+	return 1
+}
+
+func (c *command) filesBelow(names []string) []string {
+	if len(names) == 0 {
+		names = []string{"."}
+	}
+	var out []string
+	for _, name := range names {
+		// What cannot be walked is reported when it is opened.
+		_ = walk(c.sys.Files, c.abs(name), name, 0, func(shown string, info os.FileInfo, _ int) error {
+			if info.Mode().IsRegular() {
+				out = append(out, shown)
+			}
+			return nil
+		})
+	}
+	return out
+}
+
+func grepPattern(name string, patterns []string, f flags) (*regexp.Regexp, error) {
+	var parts []string
+	for _, p := range patterns {
+		for one := range strings.SplitSeq(p, "\n") {
+			switch {
+			case f.has("F") || name == "fgrep":
+				one = regexp.QuoteMeta(one)
+			case !f.has("E") && name != "egrep":
+				one = basicRegexp(one)
+			}
+			parts = append(parts, "(?:"+one+")")
+		}
+	}
+	expr := strings.Join(parts, "|")
+	if f.has("w") {
+		expr = `\b(?:` + expr + `)\b`
+	}
+	if f.has("x") {
+		expr = `^(?:` + expr + `)$`
+	}
+	if f.has("i") {
+		expr = "(?i)" + expr
+	}
+	return regexp.Compile(expr)
+}
+
+// basicRegexp turns a basic regular expression into Go's syntax: there \( \) \{ \} \| \+ \? are operators and the bare
+// characters are not.
+func basicRegexp(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			if !strings.ContainsRune("(){}|+?", rune(s[i])) {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[i])
+		case strings.ContainsRune("(){}|+?", rune(s[i])):
+			b.WriteByte('\\')
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// grepper is one grep over several files.
+type grepper struct {
+	*command
+	flags
+	re            *regexp.Regexp
+	names         bool
+	before, after int
+	limit         int
+	matched       bool
+}
+
+func (g *grepper) scan(name string, r io.Reader) error {
+	var history []string
+	count, number, trailing := 0, 0, 0
+	err := eachLine(r, func(line string) bool {
+		number++
+		if g.re.MatchString(line) == g.has("v") {
+			if trailing > 0 {
+				trailing--
+				g.line(name, number, "-", line)
+			} else if history = append(history, line); len(history) > g.before {
+				history = history[1:]
+			}
+			return g.limit == 0 || count < g.limit || trailing > 0
+		}
+		count++
+		g.matched = true
+		if g.has("q") {
+			return false
+		}
+		if g.has("c") || g.has("l") || g.has("L") {
+			return !g.has("l")
+		}
+		for i, old := range history {
+			g.line(name, number-len(history)+i, "-", old)
+		}
+		history, trailing = nil, g.after
+		g.line(name, number, ":", line)
+		return g.limit == 0 || count < g.limit || trailing > 0
+	})
+	switch {
+	case g.has("q"):
+	case g.has("l") && count > 0, g.has("L") && count == 0:
+		g.printf("%s\n", name)
+	case g.has("c"):
+		if g.names {
+			g.printf("%s:", name)
+		}
+		g.printf("%d\n", count)
+	}
+	return err
+}
+
+func (g *grepper) line(name string, number int, sep, line string) {
+	prefix := ""
+	if g.names {
+		prefix = name + sep
+	}
+	if g.has("n") {
+		prefix += strconv.Itoa(number) + sep
+	}
+	if g.has("o") && sep == ":" && !g.has("v") {
+		for _, match := range g.re.FindAllString(line, -1) {
+			g.printf("%s%s\n", prefix, match)
+		}
+		return
+	}
+	g.printf("%s%s\n", prefix, line)
+}
+
+func wc(c *command) int {
+	f, ok := c.parse("lwcm", nil)
+	if !ok {
+		return codeUsage
+	}
+	all := !f.has("l") && !f.has("w") && !f.has("c") && !f.has("m")
+	var total [3]int
+	show := func(n [3]int, name string) {
+		var cols []string
+		for i, flag := range []string{"l", "w", "c"} {
+			if all || f.has(flag) || (flag == "c" && f.has("m")) {
+				cols = append(cols, strconv.Itoa(n[i]))
+			}
+		}
+		if name != "-" {
+			cols = append(cols, name)
+		}
+		c.printf("%s\n", strings.Join(cols, " "))
+	}
+	code := c.eachInput(f.rest, func(name string, r io.Reader) error {
+		data, err := io.ReadAll(r)
+		n := [3]int{strings.Count(string(data), "\n"), len(strings.Fields(string(data))), len(data)}
+		for i := range total {
+			total[i] += n[i]
+		}
+		show(n, name)
+		return err
+	})
+	if len(f.rest) > 1 {
+		show(total, "total")
+	}
+	return code
+}
+
+func (c *command) allLines(names []string) ([]string, int) {
+	var lines []string
+	code := c.eachInput(names, func(_ string, r io.Reader) error {
+		return eachLine(r, func(line string) bool { lines = append(lines, line); return true })
+	})
+	return lines, code
+}
+
+func sortLines(c *command) int {
+	f, ok := c.parse("rnufhk:t:b", map[string]string{"reverse": "r", "numeric-sort": "n", "unique": "u"})
+	if !ok {
+		return codeUsage
+	}
+	lines, code := c.allLines(f.rest)
+	key := func(line string) string {
+		spec, _, _ := strings.Cut(f.value("k", ""), ",")
+		n, err := strconv.Atoi(strings.TrimRight(spec, "nrbf"))
+		if err != nil {
+			return line
+		}
+		fields := strings.Fields(line)
+		if f.has("t") {
+			fields = strings.Split(line, f.value("t", " "))
+		}
+		if n < 1 || n > len(fields) {
+			return ""
+		}
+		return strings.Join(fields[n-1:], " ")
+	}
+	numeric := f.has("n") || f.has("h") || strings.Contains(f.value("k", ""), "n")
+	slices.SortStableFunc(lines, func(a, b string) int {
+		ka, kb := key(a), key(b)
+		if f.has("f") {
+			ka, kb = strings.ToLower(ka), strings.ToLower(kb)
+		}
+		order := cmp.Compare(ka, kb)
+		if numeric {
+			order = cmp.Or(cmp.Compare(leadingNumber(ka), leadingNumber(kb)), order)
+		}
+		if f.has("r") || strings.Contains(f.value("k", ""), "r") {
+			order = -order
+		}
+		return order
+	})
+	if f.has("u") {
+		lines = slices.Compact(lines)
+	}
+	for _, line := range lines {
+		c.printf("%s\n", line)
+	}
+	return code
+}
+
+func leadingNumber(s string) float64 {
+	s = strings.TrimSpace(s)
+	end := 0
+	for end < len(s) && strings.ContainsRune("+-.0123456789", rune(s[end])) {
+		end++
+	}
+	v, err := strconv.ParseFloat(s[:end], 64)
+	if err != nil {
+		return 0
+	}
+	if end < len(s) {
+		if i := strings.IndexByte("KMGT", s[end]); i >= 0 {
+			v *= float64(int64(1) << (10 * (i + 1)))
+		}
+	}
+	return v
+}
+
+func uniq(c *command) int {
+	f, ok := c.parse("cdu", nil)
+	if !ok {
+		return codeUsage
+	}
+	lines, code := c.allLines(f.rest)
+	for len(lines) > 0 {
+		n := 1
+		for n < len(lines) && lines[n] == lines[0] {
+			n++
+		}
+		if (!f.has("d") || n > 1) && (!f.has("u") || n == 1) {
+			if f.has("c") {
+				c.printf("%7d ", n)
+			}
+			c.printf("%s\n", lines[0])
+		}
+		lines = lines[n:]
+	}
+	return code
+}
+
+func cut(c *command) int {
+	f, ok := c.parse("d:f:c:s", map[string]string{"delimiter": "d", "fields": "f", "characters": "c"})
+	if !ok {
+		return codeUsage
+	}
+	spec := cmp.Or(f.value("f", ""), f.value("c", ""))
+	wanted, err := ranges(spec)
+	if err != nil {
+		return c.fail(1, "invalid list of fields: '%s'", spec)
+	}
+	return c.eachInput(f.rest, func(_ string, r io.Reader) error {
+		return eachLine(r, func(line string) bool {
+			sep := f.value("d", "\t")
+			parts := strings.Split(line, sep)
+			if f.has("c") {
+				sep, parts = "", strings.Split(line, "")
+			} else if len(parts) == 1 {
+				if !f.has("s") {
+					c.printf("%s\n", line)
+				}
+				return true
+			}
+			var out []string
+			for i, part := range parts {
+				if wanted(i + 1) {
+					out = append(out, part)
+				}
+			}
+			c.printf("%s\n", strings.Join(out, sep))
+			return true
+		})
+	})
+}
+
+// ranges reads a list such as 1,3-5,7-.
+func ranges(spec string) (func(int) bool, error) {
+	var tests []func(int) bool
+	for part := range strings.SplitSeq(spec, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		low, high := 1, 1<<30
+		var err error
+		if from != "" {
+			if low, err = strconv.Atoi(from); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case !isRange:
+			high = low
+		case to != "":
+			if high, err = strconv.Atoi(to); err != nil {
+				return nil, err
+			}
+		}
+		if part == "" || part == "-" {
+			return nil, strconv.ErrSyntax
+		}
+		tests = append(tests, func(n int) bool { return n >= low && n <= high })
+	}
+	return func(n int) bool {
+		return slices.ContainsFunc(tests, func(t func(int) bool) bool { return t(n) })
+	}, nil
+}
+
+func seq(c *command) int {
+	nums := make([]int64, len(c.args))
+	for i, arg := range c.args {
+		n, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil {
+			return c.fail(1, "invalid number '%s'", arg)
+		}
+		nums[i] = n
+	}
+	first, step, last := int64(1), int64(1), int64(0)
+	switch len(nums) {
+	case 1:
+		last = nums[0]
+	case 2:
+		first, last = nums[0], nums[1]
+	case 3:
+		first, step, last = nums[0], nums[1], nums[2]
+	}
+	if len(nums) == 0 || len(nums) > 3 || step == 0 {
+		return c.fail(1, "want [FIRST [STEP]] LAST")
+	}
+	for n := first; (step > 0 && n <= last) || (step < 0 && n >= last); n += step {
+		if c.ctx.Err() != nil {
+			return 1
+		}
+		c.printf("%d\n", n)
+	}
+	return 0
+}
+
+func xargs(c *command) int {
+	f, ok := c.parse("+n:I:0rP:t", nil)
+	if !ok {
+		return codeUsage
+	}
+	data, err := io.ReadAll(c.in)
+	if err != nil {
+		return c.fail(1, "%v", err)
+	}
+	words := strings.Fields(string(data))
+	if f.has("0") {
+		words = strings.FieldsFunc(string(data), func(r rune) bool { return r == 0 })
+	}
+	argv := f.rest
+	if len(argv) == 0 {
+		argv = []string{"echo"}
+	}
+	if len(words) == 0 && f.has("r") {
+		return 0
+	}
+	size := max(len(words), 1)
+	if n, err := strconv.Atoi(f.value("n", "")); err == nil && n > 0 {
+		size = n
+	}
+	mark := f.value("I", "")
+	if mark != "" {
+		words, size = slices.Collect(strings.SplitSeq(strings.TrimSuffix(string(data), "\n"), "\n")), 1
+	}
+	code := 0
+	for first := true; first || len(words) > 0; first = false {
+		batch := words[:min(size, len(words))]
+		words = words[len(batch):]
+		call := slices.Concat(argv, batch)
+		if mark != "" && len(batch) > 0 {
+			call = slices.Clone(argv)
+			for i := range call {
+				call[i] = strings.ReplaceAll(call[i], mark, batch[0])
+			}
+		}
+		if c.spawn(call, strings.NewReader("")) != 0 {
+			code = 123
+		}
+	}
+	return code
+}
+
+func base64Tool(c *command) int {
+	f, ok := c.parse("dw:", map[string]string{"decode": "d"})
+	if !ok {
+		return codeUsage
+	}
+	return c.eachInput(f.rest, func(_ string, r io.Reader) error {
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		if f.has("d") {
+			out, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(data)), ""))
+			_, _ = c.out.Write(out)
+			return err
+		}
+		c.printf("%s\n", base64.StdEncoding.EncodeToString(data))
+		return nil
+	})
+}
+
+func sum(algorithm func() hash.Hash) tool {
+	return func(c *command) int {
+		return c.eachInput(c.args, func(name string, r io.Reader) error {
+			h := algorithm()
+			_, err := io.Copy(h, r)
+			if err == nil {
+				c.printf("%s  %s\n", hex.EncodeToString(h.Sum(nil)), name)
+			}
+			return err
+		})
+	}
+}
+
+func rev(c *command) int {
+	return c.eachInput(c.args, func(_ string, r io.Reader) error {
+		return eachLine(r, func(line string) bool {
+			runes := []rune(line)
+			slices.Reverse(runes)
+			c.printf("%s\n", string(runes))
+			return true
+		})
+	})
+}
