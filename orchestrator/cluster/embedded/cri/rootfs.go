@@ -122,7 +122,7 @@ func (c *container) readOnlyRoot() bool {
 // hostPath maps a mount's source to the host. Sources outside the mountable directories are paths of the node, whose
 // root is a directory of its own: nothing of the real host is ever mounted.
 func (c *container) hostPath(m *runtimeapi.Mount) (string, error) {
-	p := filepath.Clean(m.HostPath)
+	p := filepath.Join("/", m.HostPath)
 	for _, dir := range c.r.cfg.Mountable {
 		if p == dir || strings.HasPrefix(p, dir+string(filepath.Separator)) {
 			return p, nil

@@ -46,13 +46,16 @@ func (p *nodePath) below(spec *volume.Spec) *volume.Spec {
 	switch {
 	case spec.Volume != nil && spec.Volume.HostPath != nil:
 		moved.Volume = spec.Volume.DeepCopy()
-		moved.Volume.HostPath.Path = filepath.Join(p.root, spec.Volume.HostPath.Path)
+		moved.Volume.HostPath.Path = p.inRoot(spec.Volume.HostPath.Path)
 	case spec.PersistentVolume != nil && spec.PersistentVolume.Spec.HostPath != nil:
 		moved.PersistentVolume = spec.PersistentVolume.DeepCopy()
-		moved.PersistentVolume.Spec.HostPath.Path = filepath.Join(p.root, spec.PersistentVolume.Spec.HostPath.Path)
+		moved.PersistentVolume.Spec.HostPath.Path = p.inRoot(spec.PersistentVolume.Spec.HostPath.Path)
 	}
 	return &moved
 }
+
+// inRoot takes path as one of the node: as in a chroot, no number of ".." leads out.
+func (p *nodePath) inRoot(path string) string { return filepath.Join(p.root, filepath.Join("/", path)) }
 
 // nodeOS is the operating system as the kubelet sees it: the real one, with the links that it makes in
 // /var/log/containers kept in the node's own directory, and the node's own name.
