@@ -60,8 +60,8 @@ func Run(ctx context.Context, sys *program.Sys) error {
 	}{{"OTLP over HTTP", *httpAddress, otlpHandler(store)}, {"queries", *query, Handler(store, sys.Clock)}} {
 		listener, err := sys.Net.Listen(ctx, "tcp", s.address)
 		if err != nil {
-			server.Stop()
-			return errors.Join(fmt.Errorf("listen for %s: %w", s.name, err), group.Wait())
+			// The process ends, and with it what is served already.
+			return fmt.Errorf("listen for %s: %w", s.name, err)
 		}
 		web := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second}
 		webs = append(webs, web)

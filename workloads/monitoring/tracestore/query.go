@@ -84,7 +84,7 @@ func (s *Store) matches(t *trace, q Query) bool {
 
 func (s *Store) spanMatches(sp *span, q Query) bool {
 	p := s.processes[sp.process]
-	took := time.Duration(sp.duration()) //nolint:gosec // durations fit.
+	took := time.Duration(sp.duration())             //nolint:gosec // durations fit.
 	switch start := time.Unix(0, int64(sp.start)); { //nolint:gosec // times fit.
 	case q.Service != "" && p.service != q.Service,
 		q.Operation != "" && sp.name != q.Operation,
