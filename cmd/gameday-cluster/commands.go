@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gameday-bench/gameday/internal/kubeversion"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/kubeversion"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/node"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
@@ -33,13 +33,16 @@ type usageError struct{ error }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if err := kubeversion.Set(); err != nil {
+		fmt.Fprintln(stderr, "error:", err)
+		return exitFailed
+	}
 	flush, err := profile()
 	if err != nil {
 		fmt.Fprintln(stderr, "error:", err)
 		return exitFailed
 	}
 	defer flush()
-	kubeversion.Set()
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
 	root.SetOut(stdout)
