@@ -79,7 +79,7 @@ func (s Spec) Decode(out any) error { return s.doc.DecodeNode(s.node, "spec", ou
 
 // Fail returns an error at a field of the spec; path is relative to it, for example patch.type.
 func (s Spec) Fail(path, format string, args ...any) error {
-	return yamlx.ErrorList{s.doc.Problem(yamlx.Child("spec", path), format, args...)}
+	return yamlx.ErrorList{s.doc.Problem("spec."+path, format, args...)}
 }
 
 // fillNode returns a copy of node with every ${name} in its values replaced.
