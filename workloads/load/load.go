@@ -136,4 +136,3 @@ func (l *Load) Objects(namespace string) (objects.Set, error) {
 	config.SetName("traffic-profile")
 	return append(objects.Set{ns, config}, set...).In(namespace), nil
 }
-
