@@ -26,10 +26,17 @@ type proxy struct {
 	idle    []*http.Transport
 }
 
-// portConn remembers which port of the pod a connection was made to.
+// portConn remembers which port of the pod a connection was made to, and tells when it is closed.
 type portConn struct {
 	net.Conn
-	port uint16
+	port   uint16
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *portConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 type portKey struct{}
@@ -74,12 +81,18 @@ func newProxy(pod Pod, rules []httpRule, secure *tls.Config) *proxy {
 	return p
 }
 
-// handle takes over one connection of a client.
+// handle takes over one connection of a client, and returns when it is closed.
 func (p *proxy) handle(conn net.Conn, port uint16) {
+	client := &portConn{Conn: conn, port: port, closed: make(chan struct{})}
 	select {
-	case p.conns <- &portConn{conn, port}:
+	case p.conns <- client:
+		select {
+		case <-client.closed:
+		case <-p.done:
+			_ = client.Close() // an upgraded connection is not the server's any more
+		}
 	case <-p.done:
-		_ = conn.Close() // the proxy is gone, the client tries again
+		_ = client.Close() // the proxy is gone, the client tries again
 	}
 }
 

@@ -29,7 +29,8 @@ type Pod interface {
 	// SetQdiscs sets the queueing disciplines of packets that leave, per device.
 	SetQdiscs(devices []Device) error
 	// SetProxy hands each new TCP connection that arrives from outside for one of ports to handle, in place of the pod's
-	// own listener, and resets the established ones. handle owns the connection. No ports ends it.
+	// own listener, and resets the established ones. handle owns the connection and returns when it is closed. No ports ends
+	// it.
 	SetProxy(ports []uint16, handle func(conn net.Conn, port uint16)) error
 	// DialLocal connects to a listener of the pod itself, past the proxy.
 	DialLocal(ctx context.Context, port uint16) (net.Conn, error)
