@@ -1,0 +1,202 @@
+package sql
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dolthub/go-mysql-server/server"
+	gmssql "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/vitess/go/mysql"
+	"github.com/dolthub/vitess/go/sqltypes"
+
+	"github.com/gameday-bench/gameday/workloads/stores/sql/engine"
+)
+
+// sessions are the sessions of the connections.
+type sessions struct {
+	store *engine.Store
+
+	mu     sync.Mutex
+	byConn map[uint32]*engine.Session
+	total  atomic.Int64
+}
+
+// build is the server's session builder.
+func (s *sessions) build(_ context.Context, conn *mysql.Conn, address string) (gmssql.Session, error) {
+	client := gmssql.Client{Capabilities: conn.Capabilities}
+	if user, ok := conn.UserData.(gmssql.MysqlConnectionUser); ok {
+		client.Address, client.User = user.Host, user.User
+	}
+	base := gmssql.NewBaseSessionWithClientServer(address, client, conn.ConnectionID)
+	session := s.store.NewSession(base, conn.Close)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byConn[conn.ConnectionID] = session
+	return session, nil
+}
+
+func (s *sessions) get(c *mysql.Conn) *engine.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byConn[c.ConnectionID]
+}
+
+func (s *sessions) remove(c *mysql.Conn) *engine.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.byConn[c.ConnectionID]
+	delete(s.byConn, c.ConnectionID)
+	return session
+}
+
+func (s *sessions) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byConn)
+}
+
+// handler puts the store's lock around statements and answers a write only when it is in the journal.
+type handler struct {
+	mysql.Handler
+	sessions *sessions
+	journal  *journal
+}
+
+func wrap(s *sessions, j *journal) server.HandlerWrapper {
+	return func(h mysql.Handler) (mysql.Handler, error) { return &handler{h, s, j}, nil }
+}
+
+// statement runs one statement of a connection.
+func (h *handler) statement(c *mysql.Conn, query string, callback mysql.ResultSpoolFn, run func(callback mysql.ResultSpoolFn) error) error {
+	h.sessions.total.Add(1)
+	session := h.sessions.get(c)
+	if session == nil {
+		// The first statement of a connection makes the session; it is not a write, or the engine takes the lock itself.
+		err := run(callback)
+		if session = h.sessions.get(c); session != nil {
+			session.End(err != nil)
+		}
+		return err
+	}
+	write := writes(query)
+	if err := session.Begin(write); err != nil {
+		session.End(false)
+		return err
+	}
+	if !write {
+		err := run(callback)
+		session.End(err != nil)
+		return err
+	}
+	type answer struct {
+		result *sqltypes.Result
+		more   bool
+	}
+	var answers []answer
+	err := run(func(result *sqltypes.Result, more bool) error {
+		answers = append(answers, answer{result.Copy(), more})
+		return nil
+	})
+	session.End(err != nil)
+	if err != nil {
+		return err
+	}
+	if err := h.journal.compact(); err != nil {
+		return err
+	}
+	for _, a := range answers {
+		if err := callback(a.result, a.more); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ComQuery implements mysql.Handler.
+func (h *handler) ComQuery(ctx context.Context, c *mysql.Conn, query string, callback mysql.ResultSpoolFn) error {
+	return h.statement(c, query, callback, func(callback mysql.ResultSpoolFn) error { return h.Handler.ComQuery(ctx, c, query, callback) })
+}
+
+// ComMultiQuery implements mysql.Handler.
+func (h *handler) ComMultiQuery(ctx context.Context, c *mysql.Conn, query string, callback mysql.ResultSpoolFn) (string, error) {
+	var rest string
+	err := h.statement(c, query, callback, func(callback mysql.ResultSpoolFn) error {
+		var err error
+		rest, err = h.Handler.ComMultiQuery(ctx, c, query, callback)
+		return err
+	})
+	return rest, err
+}
+
+// ComStmtExecute implements mysql.Handler.
+func (h *handler) ComStmtExecute(ctx context.Context, c *mysql.Conn, prepare *mysql.PrepareData, callback func(*sqltypes.Result) error) error {
+	spool := func(result *sqltypes.Result, _ bool) error { return callback(result) }
+	return h.statement(c, prepare.PrepareStmt, spool, func(spool mysql.ResultSpoolFn) error {
+		return h.Handler.ComStmtExecute(ctx, c, prepare, func(result *sqltypes.Result) error { return spool(result, false) })
+	})
+}
+
+// ConnectionClosed implements mysql.Handler.
+func (h *handler) ConnectionClosed(c *mysql.Conn) {
+	if session := h.sessions.remove(c); session != nil {
+		session.Abort()
+	}
+	h.Handler.ConnectionClosed(c)
+}
+
+// ComResetConnection implements mysql.Handler.
+func (h *handler) ComResetConnection(c *mysql.Conn) error {
+	if session := h.sessions.get(c); session != nil {
+		session.Abort()
+	}
+	return h.Handler.ComResetConnection(c)
+}
+
+// writes says whether the first statement of a text needs the write lock from its start. What it misses still gets the
+// lock when it changes its first row.
+func writes(query string) bool {
+	rest := skipSpace(query)
+	word := strings.ToUpper(rest[:wordEnd(rest)])
+	switch word {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "TRUNCATE", "CREATE", "ALTER", "DROP", "RENAME", "CALL", "COMMIT":
+		return true
+	case "SELECT", "WITH":
+		statement, _, _ := strings.Cut(strings.ToUpper(rest), ";")
+		return strings.Contains(statement, "FOR UPDATE") || strings.Contains(statement, "FOR SHARE") || strings.Contains(statement, "LOCK IN SHARE MODE")
+	}
+	return false
+}
+
+// skipSpace cuts white space, comments and opening parentheses off the start.
+func skipSpace(s string) string {
+	for {
+		s = strings.TrimLeft(s, " \t\r\n(;")
+		switch {
+		case strings.HasPrefix(s, "/*"):
+			_, after, ok := strings.Cut(s, "*/")
+			if !ok {
+				return ""
+			}
+			s = after
+		case strings.HasPrefix(s, "-- "), strings.HasPrefix(s, "#"):
+			_, after, ok := strings.Cut(s, "\n")
+			if !ok {
+				return ""
+			}
+			s = after
+		default:
+			return s
+		}
+	}
+}
+
+func wordEnd(s string) int {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return i
+		}
+	}
+	return len(s)
+}
