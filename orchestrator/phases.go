@@ -18,8 +18,9 @@ type phases struct {
 	observer Observer
 	factor   float64 // multiplies every deadline
 	now      func() time.Time
-	// Took is how long each phase took, in seconds.
+	// took is how long each phase took, in seconds; last is the phase that was entered last before the clean-up.
 	took map[Phase]float64
+	last Phase
 }
 
 // run executes one phase. The error names its party (infra, unless the step or an interruption says otherwise) and phase.
@@ -31,6 +32,9 @@ func (p *phases) run(ctx context.Context, phase Phase, step func(context.Context
 // runFor is run with a limit of its own; zero means none.
 func (p *phases) runFor(ctx context.Context, phase Phase, limit time.Duration, step func(context.Context) error) error {
 	began := p.now()
+	if phase != Recover && phase != Collect && phase != Clean {
+		p.last = phase
+	}
 	p.observer.Event(Event{Time: began, Type: PhaseStarted, Trial: p.trial, Phase: phase})
 	phaseCtx := ctx
 	if limit > 0 {

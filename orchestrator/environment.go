@@ -1,0 +1,311 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/evaluator"
+	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/inventory"
+	"github.com/gameday-bench/gameday/problems"
+	"github.com/gameday-bench/gameday/problems/truth"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+const (
+	// holdWindow is the time over which the user-path objectives must hold, before the fault and after the repair.
+	holdWindow = 8 * time.Second
+	// settleLimit is how long a repair may take to show after the agent is done. An agent that did not claim a repair gets
+	// shortSettle: there is nothing to wait for.
+	settleLimit = 40 * time.Second
+	shortSettle = 2 * time.Second
+	// pollInterval is how often a gate looks.
+	pollInterval = 500 * time.Millisecond
+	// chaosNamespace holds Chaos Mesh's objects; agents cannot see it.
+	chaosNamespace = "chaos-mesh"
+)
+
+// measurer reads the telemetry of one cluster.
+type measurer interface {
+	// Objective measures one objective over the window that ends now.
+	Objective(ctx context.Context, slo workloads.SLO, window time.Duration) (evaluator.SLOEvidence, error)
+	// Alerts returns the firing alerts, sorted by name.
+	Alerts(ctx context.Context) ([]evaluator.AlertEvidence, error)
+	// Holds reports whether a PromQL expression returns at least one sample now.
+	Holds(ctx context.Context, query string) (bool, error)
+}
+
+// boundFault is one fault of a problem with its parameters.
+type boundFault struct {
+	id    string
+	fault faults.Fault
+	state map[string]string
+}
+
+// environment is one cluster with an application under load: the system under test of one trial. Its methods are the
+// phases; they are called in order, one at a time.
+type environment struct {
+	problem problems.Problem
+	draw    problems.Draw
+	truth   truth.Truth // complete after the injection; see readRuntime
+	app     *workloads.Definition
+	lab     *lab
+	clock   clock.Clock
+	log     *slog.Logger
+
+	cluster    cluster.Cluster
+	kubernetes kubernetes.Interface
+	dynamic    dynamic.Interface
+	metrics    measurer
+	// protected are the namespaces of the instruments.
+	protected []string
+	faults    []boundFault
+	baseline  inventory.Inventory
+	data      dataBaseline
+}
+
+// provision brings up the cluster.
+func (e *environment) provision(ctx context.Context) error {
+	c, err := e.lab.provider.Up(ctx, e.lab.spec)
+	if err != nil {
+		return err
+	}
+	e.cluster = c
+	config := c.RESTConfig()
+	if e.kubernetes, err = kubernetes.NewForConfig(config); err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	if e.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return fmt.Errorf("make dynamic client: %w", err)
+	}
+	e.metrics = e.lab.measurer(config)
+	return nil
+}
+
+// deploy brings up the application with its telemetry, under load.
+func (e *environment) deploy(ctx context.Context) error {
+	s, err := e.lab.stack(e)
+	if err != nil {
+		return err
+	}
+	e.protected = s.Protected()
+	return s.Deploy(ctx)
+}
+
+// gate polls condition until it holds. reason is what the last look found missing; it becomes the error when ctx ends.
+func (e *environment) gate(ctx context.Context, condition func(context.Context) (reason string, err error)) error {
+	var last string
+	for {
+		reason, err := condition(ctx)
+		switch {
+		case ctx.Err() != nil:
+			// The look was cut short: what the one before it found is the better reason.
+		case err != nil:
+			last = err.Error()
+		case reason == "":
+			return nil
+		default:
+			last = reason
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+		case <-e.clock.After(pollInterval):
+		}
+	}
+}
+
+// proveHealthy is the baseline gate: objectives met over a window under live load, no alert firing, all workloads
+// available. Then it remembers what the cluster holds.
+func (e *environment) proveHealthy(ctx context.Context) error {
+	if err := e.gate(ctx, e.unhealthy); err != nil {
+		return fmt.Errorf("baseline gate: %w", err)
+	}
+	return e.remember(ctx)
+}
+
+func (e *environment) remember(ctx context.Context) error {
+	var err error
+	if e.baseline, err = inventory.Take(ctx, e.dynamic, e.namespaces()...); err != nil {
+		return fmt.Errorf("take inventory: %w", err)
+	}
+	if e.data, err = e.readData(ctx); err != nil {
+		return fmt.Errorf("read the application's data: %w", err)
+	}
+	return nil
+}
+
+// unhealthy says what keeps the system from being healthy, or "".
+func (e *environment) unhealthy(ctx context.Context) (string, error) {
+	if reason, err := e.unavailable(ctx); reason != "" || err != nil {
+		return reason, err
+	}
+	if reason, err := e.violated(ctx); reason != "" || err != nil {
+		return reason, err
+	}
+	alerts, err := e.metrics.Alerts(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(alerts) > 0 {
+		return fmt.Sprintf("alert %s is firing %v", alerts[0].Name, alerts[0].Labels), nil
+	}
+	return "", nil
+}
+
+// violated says which objective is not met over the hold window, or "".
+func (e *environment) violated(ctx context.Context) (string, error) {
+	for _, slo := range e.app.SLOs {
+		got, err := e.metrics.Objective(ctx, slo, holdWindow)
+		if err != nil {
+			return "", err
+		}
+		if !got.Met {
+			return fmt.Sprintf("objective %s is not met: %.4g %s over %s, want %.4g (%.0f requests)",
+				slo.Name, got.Value, got.Unit, holdWindow, got.Target, got.Samples), nil
+		}
+	}
+	return "", nil
+}
+
+// inject makes every fault of the problem live, in order, and fills in what is known only now.
+func (e *environment) inject(ctx context.Context) error {
+	if err := e.readRuntime(ctx); err != nil {
+		return err
+	}
+	if err := e.bind(); err != nil {
+		return err
+	}
+	for _, f := range e.faults {
+		if err := f.fault.Inject(ctx, e.faultEnv(f)); err != nil {
+			return fmt.Errorf("inject fault %s: %w", f.id, err)
+		}
+	}
+	return nil
+}
+
+// faultEnv is what one fault acts through.
+func (e *environment) faultEnv(f boundFault) faults.Env {
+	return faults.Env{
+		Kubernetes: e.kubernetes, Dynamic: e.dynamic, REST: e.cluster.RESTConfig(),
+		Namespace: e.draw["namespace"], ChaosNamespace: chaosNamespace, State: f.state, Clock: e.clock, Log: e.log,
+	}
+}
+
+// errNotLive says that an injected fault did not show.
+var errNotLive = errors.New("fault is not live")
+
+// proveFaulty is the fault gate: every fault's own predicate holds, and the declared symptom is observable.
+func (e *environment) proveFaulty(ctx context.Context) error {
+	if within := e.truth.Symptom.Within; within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(float64(within)*e.lab.patience), errors.New("the symptom's time is up"))
+		defer cancel()
+	}
+	err := e.gate(ctx, func(ctx context.Context) (string, error) {
+		for _, f := range e.probe(ctx) {
+			if !f.Live {
+				return fmt.Sprintf("fault %s: %s", f.ID, f.Detail), nil
+			}
+		}
+		shown, err := e.symptom(ctx)
+		if err != nil || shown {
+			return "", err
+		}
+		return "the declared symptom is not observable", nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotLive, err)
+	}
+	return nil
+}
+
+// symptom reports whether any declared signal is observable. A silent problem has none to wait for.
+func (e *environment) symptom(ctx context.Context) (bool, error) {
+	if e.truth.Symptom.Silent != "" {
+		return true, nil
+	}
+	for _, signal := range e.truth.Symptom.Any {
+		shown, err := e.signal(ctx, signal)
+		if err != nil || shown {
+			return shown, err
+		}
+	}
+	return false, nil
+}
+
+func (e *environment) signal(ctx context.Context, signal truth.Signal) (bool, error) {
+	switch {
+	case signal.Query != "":
+		return e.metrics.Holds(ctx, signal.Query)
+	case signal.SLO != "":
+		slo, ok := e.app.SLO(signal.SLO)
+		if !ok {
+			return false, errs.Newf(errs.Usage, "find objective %q of app %s: no such objective", signal.SLO, e.app.ID)
+		}
+		got, err := e.metrics.Objective(ctx, slo, holdWindow)
+		return err == nil && got.Samples > 0 && !got.Met, err
+	default:
+		alerts, err := e.metrics.Alerts(ctx)
+		return slices.ContainsFunc(alerts, func(a evaluator.AlertEvidence) bool {
+			return a.Name == signal.Alert && contains(a.Labels, signal.Labels)
+		}), err
+	}
+}
+
+func contains(all, some map[string]string) bool {
+	for name, value := range some {
+		if all[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// probe reads every fault's predicate. One that cannot be told counts as live: nobody may score by breaking the probe.
+func (e *environment) probe(ctx context.Context) []evaluator.FaultEvidence {
+	out := []evaluator.FaultEvidence{}
+	for _, f := range e.faults {
+		state, err := f.fault.Probe(ctx, e.faultEnv(f))
+		if err != nil {
+			state = faults.State{Live: true, Detail: "cannot be told: " + err.Error()}
+		}
+		out = append(out, evaluator.FaultEvidence{ID: f.id, Live: state.Live, Detail: state.Detail})
+	}
+	return out
+}
+
+// recover removes the faults, the last first. It goes on after an error.
+func (e *environment) recover(ctx context.Context) error {
+	var all []error
+	for _, f := range slices.Backward(e.faults) {
+		if err := f.fault.Recover(ctx, e.faultEnv(f)); err != nil {
+			all = append(all, fmt.Errorf("recover fault %s: %w", f.id, err))
+		}
+	}
+	e.faults = nil
+	return errors.Join(all...)
+}
+
+// clean takes the cluster down.
+func (e *environment) clean(ctx context.Context) error {
+	if e.cluster == nil {
+		return nil
+	}
+	return e.cluster.Down(ctx)
+}
+
+// namespaces are those whose objects are held against the baseline.
+func (e *environment) namespaces() []string {
+	return append([]string{e.draw["namespace"]}, e.protected...)
+}

@@ -1,0 +1,205 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/agents"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/results"
+	"github.com/gameday-bench/gameday/scenarios"
+)
+
+// Run plays every trial of the configuration and returns the summary of the run, which is also in the run directory. The
+// error is for what ended the run itself: bad names, an unwritable directory, an interruption. Trials that failed are in
+// the summary. Finished trials are on the disk whatever happens.
+func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, error) {
+	config.defaults()
+	r = r.withDefaults()
+	if err := r.validate(config); err != nil {
+		return nil, err
+	}
+	trials := config.plan()
+	store, err := results.Create(config.OutDir, r.describe(config, len(trials)))
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	r.Observer.Event(Event{
+		Time: r.now(), Type: RunStarted, Message: store.Dir(),
+		Fields: map[string]any{"trials": len(trials), "concurrency": config.Concurrency, "run": store.Run().ID},
+	})
+	runErr := r.playAll(ctx, config, store, trials)
+	summary, err := store.Finish(r.now(), runErr)
+	if err != nil {
+		return summary, errors.Join(runErr, err)
+	}
+	r.Observer.Event(Event{Time: r.now(), Type: RunFinished, Message: store.Dir(), Fields: map[string]any{"status": summary.Status}})
+	return summary, runErr
+}
+
+func (r *Runner) withDefaults() *Runner {
+	out := *r
+	if out.Clock == nil {
+		out.Clock = clock.RealClock{}
+	}
+	if out.Log == nil {
+		out.Log = slog.New(slog.DiscardHandler)
+	}
+	if out.Observer == nil {
+		out.Observer = ObserverFunc(func(Event) {})
+	}
+	return &out
+}
+
+func (r *Runner) now() time.Time { return r.Clock.Now().UTC() }
+
+// validate resolves every name before anything is started.
+func (r *Runner) validate(config RunConfig) error {
+	if len(config.Problems) == 0 || len(config.Agents) == 0 {
+		return errs.Hint(errs.Newf(errs.Usage, "plan run: %d problems, %d agents", len(config.Problems), len(config.Agents)),
+			"name at least one problem and one agent (--agent)")
+	}
+	var all []error
+	for _, id := range config.Problems {
+		_, err := r.resolve(id, 0)
+		all = append(all, err)
+	}
+	for _, name := range config.Agents {
+		_, err := agents.Lookup(name)
+		all = append(all, err)
+	}
+	if _, ok := r.Providers[config.Cluster]; !ok {
+		all = append(all, errs.Hint(errs.Newf(errs.Usage, "find cluster provider %q: no such provider", config.Cluster), "choose embedded"))
+	}
+	return errors.Join(all...)
+}
+
+// playAll runs the trials on as many workers as asked for.
+func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, trials []scenarios.Trial) error {
+	queue := make(chan scenarios.Trial)
+	failures := make(chan error, config.Concurrency)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	for range config.Concurrency {
+		workers.Go(func() {
+			for a := range queue {
+				if err := r.playWithRetries(ctx, config, store, a); err != nil {
+					// A record that cannot be written ends the run: what goes on would be lost.
+					failures <- err
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	for _, a := range trials {
+		select {
+		case queue <- a:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	close(queue)
+	workers.Wait()
+	close(failures)
+	var all []error
+	for err := range failures {
+		all = append(all, err)
+	}
+	if len(all) == 0 && ctx.Err() != nil {
+		all = append(all, errs.With(errs.Interrupted, fmt.Errorf("run trials: %w", context.Cause(ctx))))
+	}
+	return errors.Join(all...)
+}
+
+// playWithRetries plays one trial, and again while it fails for our own reasons and retries are left.
+func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, a scenarios.Trial) error {
+	for try := 0; ; try++ {
+		record, err := r.playOnce(ctx, config, store, a)
+		if err != nil {
+			return fmt.Errorf("record trial %s: %w", a.Key, err)
+		}
+		if !record.Status.Retryable() || try >= config.InfraRetries || ctx.Err() != nil {
+			return nil
+		}
+		r.Observer.Event(Event{Time: r.now(), Type: TrialRetried, Trial: a.String(), Message: string(record.Status)})
+	}
+}
+
+// playOnce plays one try of a trial and writes its record.
+func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.Store, a scenarios.Trial) (results.TrialRecord, error) {
+	dir, err := store.OpenTrial(a.Key)
+	if err != nil {
+		return results.TrialRecord{}, err
+	}
+	rec := newRecorder(dir, r.Observer)
+	began := r.now()
+	rec.Event(Event{Time: began, Type: TrialStarted, Trial: a.Key.String(), Fields: map[string]any{"seed": a.Seed, "retry": dir.Retry()}})
+	resolved, err := r.resolve(a.Problem, a.Seed)
+	if err != nil {
+		return results.TrialRecord{}, err
+	}
+	t := r.newTrial(config, resolved, a, dir, rec)
+	out := t.run(ctx)
+	record := t.record(out, resolved, a, began, r.now())
+	record.Digest = results.Identity(resolved.entry.Digest, r.agentDigest(a.Agent), config.Cluster, a.Seed, a.Attempt, a.Twin)
+	finished := Event{Time: r.now(), Type: TrialFinished, Trial: a.Key.String(), Message: string(record.Status), Seconds: r.now().Sub(began).Seconds(), Fields: scoreFields(record)}
+	if record.Error != nil {
+		finished.Error = record.Error.Message
+	}
+	rec.Event(finished)
+	return record, errors.Join(rec.write(out), dir.Finish(record))
+}
+
+func scoreFields(record results.TrialRecord) map[string]any {
+	scores := map[string]any{}
+	for _, s := range record.Scores {
+		scores[s.Task] = s.Value
+	}
+	return map[string]any{"scores": scores, "agent": record.Agent, "twin": record.Twin}
+}
+
+func (r *Runner) agentDigest(name string) string {
+	if r.AgentDigest == nil {
+		return name
+	}
+	return r.AgentDigest(name)
+}
+
+// describe is run.json at the start.
+func (r *Runner) describe(config RunConfig, planned int) results.Run {
+	id := config.RunID
+	if id == "" {
+		id = results.NewRunID(r.now(), config.Scenario)
+	}
+	run := results.Run{
+		ID: id, Scenario: config.Scenario, Argv: config.Argv, Config: config.Config, Problems: slices.Clone(config.Problems),
+		Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
+		Cluster: config.Cluster, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
+		Digests: map[string]string{}, ProblemVersions: map[string]int{},
+	}
+	if r.ScenarioDigest != "" {
+		run.Digests["scenario/"+config.Scenario] = r.ScenarioDigest
+	}
+	for _, problem := range config.Problems {
+		if entry, err := r.Problems.Get(problem); err == nil {
+			run.Digests["problem/"+problem] = entry.Digest
+			run.ProblemVersions[problem] = entry.Problem.Version
+		}
+	}
+	for _, agent := range config.Agents {
+		run.Digests["agent/"+agent] = r.agentDigest(agent)
+	}
+	return run
+}
