@@ -27,7 +27,7 @@ func (e *environment) readData(ctx context.Context) (dataBaseline, error) {
 			if out[i], err = e.runInvariant(ctx, inv); err != nil {
 				return err
 			}
-			held, detail := judge(inv, out[i], out[i])
+			held, detail := compare(inv, out[i], out[i])
 			if !held {
 				return fmt.Errorf("invariant %s does not hold before the fault: %s", inv.Name, detail)
 			}
@@ -70,7 +70,7 @@ func (e *environment) dataInvariants(ctx context.Context) []evaluator.InvariantE
 				out[i].Detail = err.Error()
 				return nil //nolint:nilerr // The failure is the evidence.
 			}
-			out[i].Held, out[i].Detail = judge(inv, e.data[inv.Name], now)
+			out[i].Held, out[i].Detail = compare(inv, e.data[inv.Name], now)
 			return nil
 		})
 	}
@@ -78,17 +78,17 @@ func (e *environment) dataInvariants(ctx context.Context) []evaluator.InvariantE
 	return out
 }
 
-// judge compares an invariant's output now with its output before.
-func judge(inv workloads.Invariant, before, now string) (held bool, detail string) {
+// compare compares an invariant's output now with its output before.
+func compare(inv workloads.Invariant, before, now string) (held bool, detail string) {
 	before, now = strings.TrimSpace(before), strings.TrimSpace(now)
 	switch inv.Expect {
 	case "empty":
 		if now != "" {
-			return false, "want no output, got " + brief(now)
+			return false, "want no output, got " + snippet(now)
 		}
 	case "unchanged":
 		if now != before {
-			return false, fmt.Sprintf("was %s, is %s", brief(before), brief(now))
+			return false, fmt.Sprintf("was %s, is %s", snippet(before), snippet(now))
 		}
 	case "nondecreasing":
 		was, is, err := integers(before, now)
@@ -97,7 +97,7 @@ func judge(inv workloads.Invariant, before, now string) (held bool, detail strin
 		}
 		for i := range was {
 			if i >= len(is) || is[i] < was[i] {
-				return false, fmt.Sprintf("was %s, is %s", brief(before), brief(now))
+				return false, fmt.Sprintf("was %s, is %s", snippet(before), snippet(now))
 			}
 		}
 	default:
@@ -112,7 +112,7 @@ func integers(texts ...string) (a, b []int64, err error) {
 		for _, field := range strings.Fields(text) {
 			n, err := strconv.ParseInt(field, 10, 64)
 			if err != nil {
-				return nil, nil, fmt.Errorf("want integers, got %s", brief(text))
+				return nil, nil, fmt.Errorf("want integers, got %s", snippet(text))
 			}
 			out[i] = append(out[i], n)
 		}
@@ -120,7 +120,7 @@ func integers(texts ...string) (a, b []int64, err error) {
 	return out[0], out[1], nil
 }
 
-func brief(s string) string {
+func snippet(s string) string {
 	const most = 120
 	if len(s) > most {
 		s = s[:most] + "..."
