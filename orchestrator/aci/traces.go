@@ -26,10 +26,6 @@ type traceArgs struct {
 	TraceID string `json:"trace_id" jsonschema:"The trace's id, from search_traces."`
 }
 
-type graphArgs struct {
-	Lookback int `json:"lookback_seconds,omitempty" jsonschema:"How far back; 300 by default."`
-}
-
 const (
 	defaultLookback = 300
 	maxTraces       = 200
@@ -262,7 +258,7 @@ func (t jaegerTrace) tree(b *strings.Builder, children map[string][]jaegerSpan, 
 		process := t.Processes[sp.ProcessID]
 		fmt.Fprintf(b, "%s%s %s +%.1fms %.1fms", strings.Repeat("  ", depth), process.ServiceName, sp.OperationName,
 			ms(sp.StartTime-zero), ms(sp.Duration))
-		for _, key := range []string{"span.kind", "k8s.pod.name", "k8s.node.name", "service.version", "rpc.grpc.status_code", "http.response.status_code", "http.status_code", "db.system", "db.statement", "peer.service", "server.address"} {
+		for _, key := range []string{"span.kind", "k8s.pod.name", "k8s.node.name", "service.version", "rpc.grpc.status_code", "http.response.status_code", "db.system.name", "db.query.text", "peer.service", "server.address"} {
 			if v := cmp.Or(tagValue(sp.Tags, key), tagValue(process.Tags, key)); v != "" {
 				fmt.Fprintf(b, " %s=%s", key, v)
 			}
@@ -273,65 +269,4 @@ func (t jaegerTrace) tree(b *strings.Builder, children map[string][]jaegerSpan, 
 		b.WriteByte('\n')
 		t.tree(b, children, sp.SpanID, depth+1, zero)
 	}
-}
-
-// graphEdge is one call relation of get_service_graph.
-type graphEdge struct {
-	Caller string  `json:"caller"`
-	Callee string  `json:"callee"`
-	Calls  int     `json:"calls"`
-	Errors int     `json:"errors"`
-	P50MS  float64 `json:"p50Ms"`
-	P99MS  float64 `json:"p99Ms"`
-}
-
-func (s *Session) serviceGraph(ctx context.Context, a graphArgs) output {
-	traces, err := s.fetchTraces(ctx, searchArgs{Service: "*", Lookback: a.Lookback, Limit: maxTraces})
-	if err != nil {
-		return failed("query_failed: %v", err)
-	}
-	type calls struct {
-		durations []int64
-		errors    int
-	}
-	edges := map[[2]string]*calls{}
-	for _, t := range traces {
-		byID := map[string]jaegerSpan{}
-		for _, sp := range t.Spans {
-			byID[sp.SpanID] = sp
-		}
-		for _, sp := range t.Spans {
-			caller := ""
-			if p, ok := byID[sp.parent()]; ok {
-				caller = t.service(p)
-			}
-			callee := t.service(sp)
-			// A client span of a store without spans of its own stands for the store.
-			if peer := tagValue(sp.Tags, "peer.service"); peer != "" && tagValue(sp.Tags, "db.system", "db.system.name") != "" {
-				caller, callee = callee, peer
-			}
-			if caller == "" || caller == callee {
-				continue
-			}
-			edge := edges[[2]string{caller, callee}]
-			if edge == nil {
-				edge = &calls{}
-				edges[[2]string{caller, callee}] = edge
-			}
-			edge.durations = append(edge.durations, sp.Duration)
-			if sp.failed() {
-				edge.errors++
-			}
-		}
-	}
-	out := []graphEdge{}
-	for pair, c := range edges {
-		slices.Sort(c.durations)
-		n := len(c.durations)
-		out = append(out, graphEdge{pair[0], pair[1], n, c.errors, ms(c.durations[n/2]), ms(c.durations[min(n-1, n*99/100)])})
-	}
-	slices.SortFunc(out, func(a, b graphEdge) int {
-		return cmp.Or(cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Callee, b.Callee))
-	})
-	return jsonText(out)
 }

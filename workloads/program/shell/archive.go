@@ -147,12 +147,12 @@ func (c *command) tarExtract(header *tar.Header, r io.Reader) error {
 	full := path.Join(c.dir, path.Join("/", header.Name))
 	switch header.Typeflag {
 	case tar.TypeDir:
-		return c.sys.Files.MkdirAll(full, 0o755)
+		return c.mkdirAll(full)
 	case tar.TypeSymlink:
 		_ = c.sys.Files.Remove(full)
 		return c.sys.Files.Symlink(header.Linkname, full)
 	case tar.TypeReg:
-		if err := c.sys.Files.MkdirAll(path.Dir(full), 0o755); err != nil {
+		if err := c.mkdirAll(path.Dir(full)); err != nil {
 			return err
 		}
 		file, err := c.sys.Files.OpenFile(full, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fs.FileMode(header.Mode).Perm())

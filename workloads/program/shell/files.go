@@ -193,8 +193,19 @@ func mkdir(c *command) int {
 				return err
 			}
 		}
-		return c.sys.Files.MkdirAll(full, 0o755)
+		return c.mkdirAll(full)
 	})
+}
+
+// mkdirAll makes a directory level by level: Files need not resolve a path whose middle does not exist.
+func (c *command) mkdirAll(full string) error {
+	if _, err := c.sys.Files.Stat(full); err == nil || full == "/" {
+		return err
+	}
+	if err := c.mkdirAll(path.Dir(full)); err != nil {
+		return err
+	}
+	return c.sys.Files.MkdirAll(full, 0o755)
 }
 
 func rm(c *command) int {
@@ -263,7 +274,7 @@ func (c *command) copyTree(from, to string, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	if err := c.sys.Files.MkdirAll(to, 0o755); err != nil {
+	if err := c.mkdirAll(to); err != nil {
 		return err
 	}
 	for _, e := range entries {

@@ -1,0 +1,3 @@
+package all
+
+import _ "github.com/gameday-bench/gameday/agents/nop"

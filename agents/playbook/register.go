@@ -1,0 +1,10 @@
+package playbook
+
+import "github.com/gameday-bench/gameday/agents"
+
+func init() {
+	agents.MustRegister(agents.Info{
+		Name: "playbook", Description: "Works by rules over cluster state, alerts, logs and traces; no language model. The cheap baseline.",
+		Origin: "agents/playbook",
+	}, func(agents.Params) (agents.Agent, error) { return Agent{}, nil })
+}

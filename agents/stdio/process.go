@@ -1,0 +1,137 @@
+package stdio
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gameday-bench/gameday/internal/procx"
+)
+
+// alwaysPassed are the environment variables that every agent gets.
+var alwaysPassed = []string{"PATH", "LANG", "TZ"}
+
+// process is a running agent.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  *os.File
+	stdout *os.File
+	stderr *boundedWriter
+	dir    string
+	// copied is closed when the standard error has been read to its end.
+	copied chan struct{}
+	errIn  *os.File
+}
+
+// start starts the command in a process group of its own, with pipes that the harness can close at any time.
+func (c *Command) start(limits Limits) (_ *process, err error) {
+	if len(c.Argv) == 0 {
+		return nil, errors.New("no command")
+	}
+	dir, err := os.MkdirTemp("", "gameday-agent-")
+	if err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	var opened []*os.File
+	defer func() {
+		if err != nil {
+			for _, f := range opened {
+				f.Close()
+			}
+			os.RemoveAll(dir)
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			if r, w, err = os.Pipe(); err == nil {
+				opened = append(opened, r, w)
+			}
+		}
+		return r, w
+	}
+	inR, inW := pipe()
+	outR, outW := pipe()
+	errR, errW := pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make pipes: %w", err)
+	}
+	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+	cmd.Dir, cmd.Env = dir, c.environ(dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = inR, outW, errW
+	if err = procx.Start(cmd); err != nil {
+		return nil, err
+	}
+	for _, f := range []*os.File{inR, outW, errW} {
+		f.Close()
+	}
+	to := c.Stderr
+	if to == nil {
+		to = io.Discard
+	}
+	p := &process{
+		cmd: cmd, stdin: inW, stdout: outR, errIn: errR, dir: dir,
+		stderr: &boundedWriter{to: to, left: limits.Stderr}, copied: make(chan struct{}),
+	}
+	go func() {
+		defer close(p.copied)
+		_, _ = io.Copy(p.stderr, errR)
+	}()
+	return p, nil
+}
+
+func (c *Command) environ(dir string) []string {
+	env := []string{"HOME=" + dir, "TMPDIR=" + dir, "GAMEDAY_PROTOCOL=" + fmt.Sprint(ProtocolVersion)}
+	for _, name := range append(alwaysPassed[:len(alwaysPassed):len(alwaysPassed)], c.Env...) {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	for name, value := range c.SetEnv {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// interrupt wakes whoever waits for the process.
+func (p *process) interrupt() {
+	p.stdin.Close()
+	p.stdout.Close()
+}
+
+// end closes the conversation, waits a little for the process to go by itself, kills what is left of its group, and says how
+// it ended.
+func (p *process) end(patience time.Duration) string {
+	p.stdin.Close()
+	waited := make(chan error, 1)
+	go func() { waited <- p.cmd.Wait() }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-waited:
+	case <-timer.C:
+		_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+		err = <-waited
+	}
+	// Grandchildren may live on in the group, and hold the pipes.
+	_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	p.stdout.Close()
+	select {
+	case <-p.copied:
+	case <-time.After(patience):
+		p.errIn.Close()
+		<-p.copied
+	}
+	p.errIn.Close()
+	p.stderr.finish()
+	os.RemoveAll(filepath.Clean(p.dir))
+	if err != nil {
+		return err.Error()
+	}
+	return p.cmd.ProcessState.String()
+}
