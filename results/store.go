@@ -45,7 +45,7 @@ func Create(root string, run Run) (*Store, error) {
 	dir := filepath.Join(root, run.ID)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		if errors.Is(err, os.ErrExist) {
-			return nil, errs.Hint(errs.Newf(errs.Usage, "create run %s: it exists already", dir), "choose another --run-id, or continue it with gameday resume")
+			return nil, errs.Hint(errs.Newf(errs.Usage, "create run %s: it exists already", dir), "choose another --run-id")
 		}
 		return nil, unwritable(dir, err)
 	}
@@ -151,7 +151,9 @@ func (s *Store) Finish(now time.Time, runErr error) (*Summary, error) {
 		return nil, err
 	}
 	summary := Summarize(data.Run, data.Trials)
-	return summary, WriteSummary(s.dir, summary)
+	err = WriteSummary(s.dir, summary)
+	summary.Dir = s.dir // Not in the file: a run directory can be moved.
+	return summary, err
 }
 
 // Close lets go of the run directory. It does not change the run's status. It is idempotent.

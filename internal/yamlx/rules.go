@@ -73,6 +73,9 @@ func fieldsOf(v reflect.Value) fieldSet {
 
 // check applies the check tag to a field that is in the file.
 func (d *decoder) check(key, node *yaml.Node, f field, path string, held bool) {
+	if f.value.Kind() == reflect.Pointer && !f.value.IsNil() {
+		f.value = f.value.Elem()
+	}
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"errors"
+	"path/filepath"
+	"sync"
+
+	"github.com/gameday-bench/gameday/agents"
+	_ "github.com/gameday-bench/gameday/agents/all" // Registers the agents.
+	"github.com/gameday-bench/gameday/faults"
+	_ "github.com/gameday-bench/gameday/faults/types" // Registers the types of faults.
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/yamlx"
+	"github.com/gameday-bench/gameday/problems"
+	"github.com/gameday-bench/gameday/problems/truth"
+	"github.com/gameday-bench/gameday/scenarios"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+// catalogs are the built-in catalogues and those of the private packs.
+type catalogs struct {
+	apps      *workloads.Catalog
+	faults    *faults.Catalog
+	problems  *problems.Catalog
+	scenarios *scenarios.Catalog
+}
+
+// loadCatalogs reads everything and checks that names resolve. The error, of party usage, is one yamlx.ErrorList of all that
+// is wrong in any file; what is right is in the catalogues.
+func loadCatalogs(packs []string) (*catalogs, error) {
+	c := &catalogs{}
+	appSources, faultSources := []workloads.Source{workloads.Embedded()}, []faults.Source{faults.Embedded()}
+	problemSources := []problems.Source{problems.Embedded()}
+	for _, pack := range packs {
+		appSources = append(appSources, workloads.Directory(pack))
+		faultSources = append(faultSources, faults.Directory(pack))
+		problemSources = append(problemSources, problems.Directory(pack))
+	}
+	var list yamlx.ErrorList
+	var err error
+	c.apps, err = workloads.LoadCatalog(appSources...)
+	addTo(&list, err)
+	c.faults, err = faults.LoadCatalog(faultSources...)
+	addTo(&list, err)
+	c.problems, err = problems.LoadCatalog(c.problemNames(), problemSources...)
+	addTo(&list, err)
+	for _, p := range c.problems.All() {
+		_, err := c.truth(p)
+		addTo(&list, err)
+	}
+	c.scenarios, err = scenarios.LoadCatalog(c.scenarioNames(), packs...)
+	addTo(&list, err)
+	return c, errs.With(errs.Usage, list.Err())
+}
+
+func addTo(list *yamlx.ErrorList, err error) {
+	var inner yamlx.ErrorList
+	if errors.As(err, &inner) {
+		*list = append(*list, inner...)
+		return
+	}
+	list.Add("catalogue", err)
+}
+
+func (c *catalogs) problemNames() problems.Names {
+	return problems.Names{Apps: c.apps.IDs(), Profiles: func(app string) []string {
+		if d, err := c.apps.Get(app); err == nil {
+			return d.ProfileNames()
+		}
+		return nil
+	}}
+}
+
+func (c *catalogs) scenarioNames() scenarios.Names {
+	return scenarios.Names{Problems: c.problems.IDs(), Agents: agents.Names()}
+}
+
+// truth reads a problem's truth, and makes its faults for the canonical draw: so that their parameters are checked, too.
+func (c *catalogs) truth(p problems.Entry) (truth.Truth, error) {
+	raw, err := truth.Load(truth.Names{Faults: c.faults.IDs()}, p)
+	if err != nil {
+		return raw, err
+	}
+	resolved, err := raw.Resolve(p.Draw(0))
+	if err != nil {
+		return raw, err
+	}
+	var list yamlx.ErrorList
+	file := filepath.ToSlash(filepath.Join(p.Prefix, truth.File))
+	for _, ref := range resolved.Faults {
+		entry, err := c.faults.Get(ref.ID)
+		if err == nil {
+			_, err = entry.New(ref.Params)
+		}
+		if err != nil {
+			list = append(list, yamlx.Problem{File: file, Path: "faults", Message: err.Error()})
+		}
+	}
+	return raw, errs.With(errs.Usage, list.Err())
+}
+
+// loadOnce makes the catalogues available to every command, read at most once and only when needed.
+func (a *app) catalogs() (*catalogs, error) {
+	a.once.Do(func() {
+		packs := make([]string, len(a.packs))
+		for i, pack := range a.packs {
+			packs[i] = a.path(pack)
+		}
+		a.loaded, a.loadErr = loadCatalogs(packs)
+	})
+	return a.loaded, a.loadErr
+}
+
+// path makes a path that a user gave absolute.
+func (a *app) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.Cwd, p)
+}
+
+// app is one command line under way.
+type app struct {
+	State
+
+	// Flags that every command has.
+	packs      []string
+	configFile string
+	quiet      bool
+	verbose    int
+
+	// out is the directory of run directories, for commands that read them.
+	out string
+	// runName is --run; seed and reveal are flags of describe problem.
+	runName string
+	seed    int64
+	reveal  bool
+
+	// output is the command's -o, where it has one.
+	output string
+
+	once    sync.Once
+	loaded  *catalogs
+	loadErr error
+}

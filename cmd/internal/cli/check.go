@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-bench/gameday/cmd/internal/progress"
+	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator"
+)
+
+// checkItem is one proof in one of several rounds.
+type checkItem struct {
+	Problem string `json:"problem"`
+	Round   int    `json:"round"`
+	orchestrator.CheckResult
+}
+
+func newCheck(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check", Short: "Prove that a problem is sound",
+		Long:    "Prove on a cluster that something in the catalogue does what it claims.",
+		GroupID: groupRun,
+		Example: "  gameday check problem hotel-wrong-target-port\n  gameday check problem hotel-scaled-to-zero --times 5",
+		Args:    unknownCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newCheckProblem(a))
+	return cmd
+}
+
+func newCheckProblem(a *app) *cobra.Command {
+	times, seed, mode, multiplier := 1, int64(0), "", 1.0
+	cmd := &cobra.Command{
+		Use:   "problem ID...",
+		Short: "Prove that problems are sound: (a) to (i)",
+		Long: `Prove a problem on clusters of its own:
+(a) its files decode and names resolve; (b) without the fault every oracle says healthy; (c) with it the mitigation
+fails and the symptom shows; (d) after recovery it passes; (e) agent oracle scores 1 on every task; (f) agent nop
+scores 0; (g) every hack fails; (h) nothing that an agent can see names the fault; (i) the twin is healthy.
+
+Exit code 3 when a proof fails.`,
+		Example: "  gameday check problem hotel-wrong-target-port\n  gameday check problem hotel-scaled-to-zero --times 5 --seed 7\n  gameday check problem hotel-buggy-release -o json",
+		Args:    nameArgs(1, -1),
+		ValidArgsFunction: completeNames(func() []string {
+			c, _ := a.catalogs() // What is right can be completed, whatever else is wrong.
+			return c.problems.IDs()
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.catalogs()
+			if err != nil {
+				return errs.Exit(errs.ExitFindings, err)
+			}
+			for _, id := range args {
+				if _, err := c.problems.Get(id); err != nil {
+					return err
+				}
+			}
+			if times < 1 {
+				return &flagError{errs.Newf(errs.Usage, "invalid --times %d: want 1 or more", times)}
+			}
+			return a.check(cmd, c, args, times, seed, mode, multiplier)
+		},
+	}
+	cmd.Flags().IntVar(&times, "times", 1, "how often each proof is made, to find flakes")
+	cmd.Flags().Int64Var(&seed, "seed", 0, "seed of the draw")
+	cmd.Flags().Float64Var(&multiplier, "timeout-multiplier", 1, "factor on the deadlines of all phases but the agent's")
+	enumFlag(cmd, &mode, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
+	a.outputFlag(cmd, render.ListFormats(), render.Table)
+	return cmd
+}
+
+func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, seed int64, mode string, multiplier float64) error {
+	observer, err := a.progress(mode)
+	if err != nil {
+		return err
+	}
+	runner := a.runner(c, observer)
+	items := []checkItem{}
+	failed := 0
+	for _, id := range ids {
+		for round := 1; round <= times && err == nil; round++ {
+			var proofs []orchestrator.CheckResult
+			proofs, err = a.Backend.Check(cmd.Context(), runner, id, seed, orchestrator.RunConfig{TimeoutMultiplier: multiplier})
+			for _, p := range proofs {
+				items = append(items, checkItem{id, round, p})
+				if !p.Passed {
+					failed++
+				}
+			}
+		}
+	}
+	observer.Close()
+	l := render.List{Columns: columns("problem", "round", "proof", "passed", "seconds", "name", "detail"), Items: items}
+	for _, i := range items {
+		l.Rows = append(l.Rows, []string{
+			i.Problem, strconv.Itoa(i.Round), i.Letter, strconv.FormatBool(i.Passed), strconv.FormatFloat(i.Seconds, 'f', 1, 64), i.Name, i.Detail,
+		})
+	}
+	if printErr := a.printList(l, false); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		return errs.Exit(errs.ExitFindings, fmt.Errorf("%d of %s failed", failed, plural(len(items), "proof")))
+	}
+	return nil
+}

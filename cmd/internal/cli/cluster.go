@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/problems"
+)
+
+func newCreate(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "create", Short: "Create a cluster", Long: "Create something that outlives the command.", GroupID: groupCluster,
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 3",
+		Args:    unknownCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newCreateCluster(a))
+	return cmd
+}
+
+// specFlags are what describes an embedded cluster; create and supervise share them.
+func specFlags(cmd *cobra.Command, want *cluster.Spec) {
+	cmd.Flags().IntVar(&want.Nodes, "nodes", 3, "number of worker nodes")
+	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "periods of the control loops", []string{"fast", "production"})
+}
+
+func newCreateCluster(a *app) *cobra.Command {
+	want := cluster.Spec{}
+	wait := 3 * time.Minute
+	cmd := &cobra.Command{
+		Use:   "cluster [NAME]",
+		Short: "Create an embedded cluster that stays up",
+		Long: `Create an embedded Kubernetes cluster and keep it until it is deleted.
+
+Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
+your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.`,
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			want.Name = "gameday"
+			if len(args) == 1 {
+				want.Name = args[0]
+			}
+			if !problems.ValidID(want.Name) || len(want.Name) > 30 {
+				return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", want.Name)
+			}
+			if want.Nodes < 1 || want.Nodes > 20 {
+				return &flagError{errs.Newf(errs.Usage, "invalid --nodes %d: want 1 to 20", want.Nodes)}
+			}
+			return a.createCluster(cmd, want, wait)
+		},
+	}
+	specFlags(cmd, &want)
+	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait until it is ready")
+	a.outputFlag(cmd, []string{render.Text, render.JSON, render.YAML}, render.Text)
+	return cmd
+}
+
+func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Duration) error {
+	if a.Executable == "" {
+		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
+	}
+	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(want.Nodes, "node"))
+	late := errs.Newf(errs.Infra, "create cluster %q: it was not ready after %s", want.Name, wait)
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), wait, late)
+	defer cancel()
+	began := time.Now()
+	argv := []string{a.Executable, "supervise", want.Name, "--nodes", strconv.Itoa(want.Nodes), "--fidelity", want.Fidelity}
+	info, err := a.Backend.Clusters.Create(ctx, want, argv)
+	if errors.Is(context.Cause(ctx), late) {
+		return late
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.notes(), "cluster %q is ready after %.1fs\nuse it with:    kubectl --kubeconfig %s get nodes\ndelete it with: gameday delete cluster %s\n",
+		info.Name, time.Since(began).Seconds(), info.Kubeconfig, info.Name)
+	if a.output != render.Text {
+		return render.Object(a.Stdout, a.output, info)
+	}
+	_, err = fmt.Fprintln(a.Stdout, info.Kubeconfig)
+	return err
+}
+
+func newSupervise(a *app) *cobra.Command {
+	want := cluster.Spec{}
+	cmd := &cobra.Command{
+		Use: "supervise NAME", Short: "Keep a cluster up (started by create cluster)", Hidden: true, Args: nameArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			want.Name = args[0]
+			return a.Backend.Clusters.Supervise(cmd.Context(), want, a.Stdout)
+		},
+	}
+	specFlags(cmd, &want)
+	return cmd
+}
+
+func newDelete(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "delete", Short: "Delete clusters", Long: "Delete what create has made, and what a killed run left behind.", GroupID: groupCluster,
+		Example: "  gameday delete cluster demo\n  gameday delete cluster --all",
+		Args:    unknownCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDeleteCluster(a))
+	return cmd
+}
+
+func newDeleteCluster(a *app) *cobra.Command {
+	all := false
+	cmd := &cobra.Command{
+		Use:   "cluster [NAME...]",
+		Short: "Delete embedded clusters",
+		Long: `End the processes of clusters and remove their directories. Deleting a cluster that does not exist is no error.
+
+--all deletes every cluster that was created, and what is left of clusters whose owner is gone; clusters of runs that
+are still going are left alone.`,
+		Example: "  gameday delete cluster\n  gameday delete cluster demo\n  gameday delete cluster --all",
+		Args:    cobra.ArbitraryArgs,
+		ValidArgsFunction: completeNames(func() []string {
+			var names []string
+			infos, _ := a.Backend.Clusters.List() // Completion has nobody to tell.
+			for _, c := range infos {
+				names = append(names, c.Name)
+			}
+			return names
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case all && len(args) > 0:
+				return &flagError{errs.Newf(errs.Usage, "give names or --all, not both")}
+			case !all && len(args) == 0:
+				args = []string{"gameday"}
+			}
+			return a.deleteClusters(cmd, args, all)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "delete every cluster that belongs to no run")
+	return cmd
+}
+
+func (a *app) deleteClusters(cmd *cobra.Command, names []string, all bool) error {
+	infos, err := a.Backend.Clusters.List()
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, c := range infos {
+		known = append(known, c.Name)
+		if all && (c.Supervised || c.Status != "running") {
+			names = append(names, c.Name)
+		}
+	}
+	var failed []error
+	for _, name := range names {
+		if name == "" || name != filepath.Base(name) || name == "." || name == ".." {
+			failed = append(failed, errs.Newf(errs.Usage, "delete cluster %q: not a name", name))
+			continue
+		}
+		if !slices.Contains(known, name) {
+			fmt.Fprintf(a.notes(), "cluster %q does not exist\n", name)
+			continue
+		}
+		if err := a.Backend.Clusters.Delete(cmd.Context(), name); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		fmt.Fprintf(a.notes(), "cluster %q is deleted\n", name)
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/yamlx"
+)
+
+// Main runs one command line and returns the exit code. It is the process boundary: nothing below it exits or prints errors.
+func Main(s State) (code int) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	watched := make(chan struct{})
+	defer close(watched)
+	go watchSignals(s, cancel, watched)
+	app := &app{State: s}
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(s.Stderr, "error: panic: %v\n%s", r, debug.Stack())
+			code = errs.ExitError
+		}
+	}()
+	root := newRoot(app)
+	root.SetArgs(s.Args)
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return errs.ExitOK
+	}
+	err = classify(command, err)
+	if cause := context.Cause(ctx); cause != nil && errs.PartyOf(err) == errs.Interrupted && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	app.report(command, err)
+	return errs.ExitCode(err)
+}
+
+// watchSignals asks for an orderly end at the first signal, and ends the process at the second.
+func watchSignals(s State, cancel context.CancelCauseFunc, done <-chan struct{}) {
+	for count := 0; ; {
+		select {
+		case <-done:
+			return
+		case sig := <-s.Signals:
+			code := errs.ExitInterrupted
+			if sig == syscall.SIGTERM {
+				code = errs.ExitTerminated
+			}
+			if count++; count == 1 {
+				fmt.Fprintf(s.Stderr, "\n%s: stopping in order; once more stops at once\n", name(sig))
+				cancel(errs.With(errs.Interrupted, errs.Exit(code, fmt.Errorf("stopped by %s", name(sig)))))
+				continue
+			}
+			fmt.Fprintf(s.Stderr, "%s: stopped at once; clusters of this process end with it, what they left on the disk is removed by: gameday delete cluster --all\n", name(sig))
+			s.Exit(code)
+		}
+	}
+}
+
+func name(sig os.Signal) string {
+	if sig == syscall.SIGTERM {
+		return "SIGTERM"
+	}
+	return "SIGINT"
+}
+
+// flagError is what cobra finds wrong with a command line; it prints the usage, too.
+type flagError struct{ err error }
+
+func (e *flagError) Error() string { return e.err.Error() }
+func (e *flagError) Unwrap() error { return e.err }
+
+func classify(command *cobra.Command, err error) error {
+	var f *flagError
+	if errors.As(err, &f) {
+		return errs.With(errs.Usage, err)
+	}
+	if text := err.Error(); strings.HasPrefix(text, "unknown command ") || strings.HasPrefix(text, "required flag") ||
+		strings.HasPrefix(text, "if any flags in the group") || strings.HasPrefix(text, "at least one of the flags") {
+		return errs.With(errs.Usage, &flagError{err})
+	}
+	_ = command
+	return err
+}
+
+// report prints an error once, with what to do about it.
+func (a *app) report(command *cobra.Command, err error) {
+	hint := errs.HintOf(err)
+	var list yamlx.ErrorList
+	if errors.As(err, &list) {
+		fmt.Fprintf(a.Stderr, "error: %s\n", countProblems(list))
+		for _, p := range list {
+			fmt.Fprintln(a.Stderr, p.String())
+		}
+	} else {
+		fmt.Fprintf(a.Stderr, "error: %s\n", err)
+	}
+	var f *flagError
+	if errors.As(err, &f) && command != nil {
+		hint = strings.TrimSpace(hint + "\nusage: " + command.UseLine() + "\nSee '" + command.CommandPath() + " --help'.")
+		fmt.Fprintf(a.Stderr, "%s\n", strings.TrimPrefix("hint: "+hint, "hint: usage"))
+		hint = ""
+	}
+	if hint != "" {
+		fmt.Fprintf(a.Stderr, "hint: %s\n", hint)
+	}
+	if a.output == render.JSON {
+		report := map[string]any{"error": map[string]any{
+			"kind": string(errs.PartyOf(err)), "message": err.Error(), "hint": errs.HintOf(err), "exitCode": errs.ExitCode(err),
+		}}
+		_ = render.Object(a.Stderr, render.JSON, report) // Nothing can be said about a broken standard error.
+	}
+}
+
+func countProblems(list yamlx.ErrorList) string {
+	files := map[string]bool{}
+	for _, p := range list {
+		files[p.File] = true
+	}
+	return fmt.Sprintf("%s in %s", plural(len(list), "problem"), plural(len(files), "file"))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

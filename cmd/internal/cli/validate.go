@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/yamlx"
+	"github.com/gameday-bench/gameday/problems"
+	"github.com/gameday-bench/gameday/problems/truth"
+	"github.com/gameday-bench/gameday/scenarios"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+func newValidate(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate [PATH...]",
+		Short: "Check files without a cluster",
+		Long: `Check problems, faults, apps and scenarios without a cluster, and print every error with its place.
+
+PATH is a file, the directory of one problem, fault or app, or a private pack with problems/, faults/, apps/ and
+scenarios/. Without PATH the built-in catalogue is checked. Exit code 3 when something is wrong.`,
+		GroupID: groupRun,
+		Example: "  gameday validate\n  gameday validate mine.yaml\n  gameday validate my-pack -o json",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			files, err := a.validate(args)
+			var list yamlx.ErrorList
+			if err != nil && !errors.As(err, &list) {
+				return err
+			}
+			return a.printFindings(files, list)
+		},
+	}
+	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
+	return cmd
+}
+
+// printFindings prints one line per problem, as compilers do, and returns the exit code as an error.
+func (a *app) printFindings(files int, found yamlx.ErrorList) error {
+	if a.output != render.Table {
+		if found == nil {
+			found = yamlx.ErrorList{}
+		}
+		if err := render.Object(a.Stdout, a.output, map[string]any{"schemaVersion": render.SchemaVersion, "items": found}); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range found {
+			fmt.Fprintln(a.Stdout, render.OneLine(p.String()))
+		}
+	}
+	if len(found) > 0 {
+		return errs.Exit(errs.ExitFindings, errors.New(countProblems(found)))
+	}
+	fmt.Fprintf(a.notes(), "%s checked, nothing is wrong\n", plural(files, "file"))
+	return nil
+}
+
+// validate checks the paths and returns how many files that were. The error is a yamlx.ErrorList of what is wrong in them, or
+// of party usage for a path that cannot be read.
+func (a *app) validate(paths []string) (int, error) {
+	known, knownErr := a.catalogs()
+	if len(paths) == 0 {
+		n := 2*len(known.problems.All()) + len(known.faults.All()) + 4*len(known.apps.All()) + len(known.scenarios.All())
+		return n, knownErr
+	}
+	if knownErr != nil {
+		return 0, knownErr
+	}
+	v := &validator{known: known}
+	for _, given := range paths {
+		if err := v.path(a.path(given), given); err != nil {
+			return 0, err
+		}
+	}
+	return v.files, v.found.Err()
+}
+
+type validator struct {
+	known *catalogs
+	found yamlx.ErrorList
+	files int
+}
+
+// add takes the problems of an error; any other error ends the validation.
+func (v *validator) add(file string, err error) {
+	var list yamlx.ErrorList
+	if errors.As(err, &list) {
+		v.found = append(v.found, list...)
+		return
+	}
+	v.found.Add(file, err)
+}
+
+func (v *validator) path(real, shown string) error {
+	info, err := os.Stat(real)
+	if err != nil {
+		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
+	}
+	if !info.IsDir() {
+		return v.file(real, shown)
+	}
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(real, name))
+		return err == nil
+	}
+	switch {
+	case has(problems.File) || has(truth.File):
+		v.problem(os.DirFS(real), shown)
+	case has(faults.FileName), has("app.yaml"):
+		return v.directory(real, shown)
+	case has("problems"), has("faults"), has("apps"), has("scenarios"):
+		v.pack(shown, real)
+	default:
+		return errs.Hint(errs.Newf(errs.Usage, "validate %s: neither a problem, fault, app nor a pack", shown),
+			"a pack has problems/, faults/, apps/ or scenarios/ in it")
+	}
+	return nil
+}
+
+// pack checks a private pack together with the built-in catalogue, which it may refer to.
+func (v *validator) pack(shown, real string) {
+	c, err := loadCatalogs([]string{real})
+	v.add(shown, err)
+	for _, p := range c.problems.All() {
+		if filepath.HasPrefix(p.Prefix, real) { //nolint:staticcheck // Both are made by filepath.Join from the same text.
+			v.files += 2
+		}
+	}
+	v.files += len(c.faults.All()) - len(v.known.faults.All()) + 4*(len(c.apps.All())-len(v.known.apps.All())) +
+		len(c.scenarios.All()) - len(v.known.scenarios.All())
+}
+
+func (v *validator) problem(dir fs.FS, shown string) {
+	v.files += 2
+	entry, err := problems.ReadEntry(v.known.problemNames(), dir, shown)
+	v.add(shown, err)
+	entry.Dir, entry.Prefix = dir, shown
+	_, err = v.known.truth(entry)
+	v.add(shown, err)
+}
+
+// directory checks one fault or app as the only one of a catalogue.
+func (v *validator) directory(real, shown string) error {
+	tree := os.DirFS(filepath.Dir(real))
+	one := only{tree, filepath.Base(real)}
+	prefix := filepath.Dir(shown)
+	if _, err := os.Stat(filepath.Join(real, faults.FileName)); err == nil {
+		v.files++
+		_, err := faults.LoadCatalog(faults.Source{FS: one, Prefix: prefix})
+		v.add(shown, err)
+		return nil
+	}
+	v.files += 4
+	_, err := workloads.LoadCatalog(workloads.Source{FS: one, Prefix: prefix})
+	v.add(shown, err)
+	return nil
+}
+
+// only shows a single directory of a tree.
+type only struct {
+	fs.FS
+	name string
+}
+
+// ReadDir lists the directory alone at the top, and everything below it.
+func (o only) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(o.FS, name)
+	if name != "." {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(e fs.DirEntry) bool { return e.Name() != o.name }), err
+}
+
+// file checks one file by the kind that it declares.
+func (v *validator) file(real, shown string) error {
+	data, err := os.ReadFile(real)
+	if err != nil {
+		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
+	}
+	var head struct {
+		Kind string `yaml:"kind"`
+	}
+	if doc, err := yamlx.Parse(shown, data); err != nil {
+		v.files++
+		v.add(shown, err)
+		return nil
+	} else if yaml.Unmarshal(data, &head) != nil || head.Kind == "" {
+		v.files++
+		v.found = append(v.found, doc.Problem("kind", "required field is missing (one of App, Fault, Problem, Scenario, Truth)"))
+		return nil
+	}
+	switch head.Kind {
+	case "Scenario":
+		v.files++
+		_, err := scenarios.Read(v.known.scenarioNames(), filepath.ToSlash(shown), data)
+		v.add(shown, err)
+	case "Problem", "Truth":
+		v.problem(os.DirFS(filepath.Dir(real)), path.Dir(filepath.ToSlash(absolute(shown, real))))
+	case "Fault", "App", "Topology", "ServiceLevels", "Load":
+		return v.directory(filepath.Dir(real), filepath.Dir(absolute(shown, real)))
+	default:
+		doc, _ := yamlx.Parse(shown, data) // It parsed above.
+		v.files++
+		v.found = append(v.found, doc.Problem("kind", "unknown kind %q (one of App, Fault, Problem, Scenario, Truth)", head.Kind))
+	}
+	return nil
+}
+
+// absolute returns shown, or real where shown does not name its directory.
+func absolute(shown, real string) string {
+	if filepath.Dir(shown) == "." {
+		return real
+	}
+	return shown
+}

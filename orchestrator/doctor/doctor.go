@@ -1,0 +1,71 @@
+// Package doctor finds out, before anything is started, whether this machine can run the embedded cluster.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Required is false for what is only good to know.
+	Required bool   `json:"required"`
+	Detail   string `json:"detail"`
+	// Hint says what to do where OK is false.
+	Hint string `json:"hint,omitempty"`
+}
+
+// Options say what is planned. Zero values mean the defaults of a run.
+type Options struct {
+	// OutDir is where runs will be written.
+	OutDir string
+	// RuntimeDir is where clusters will be; empty means embedded.BaseDir.
+	RuntimeDir string
+	// Concurrency is the number of clusters at a time; 0 is 1.
+	Concurrency int
+	// Root is where /proc and /sys are; empty means the machine's own.
+	Root string
+}
+
+// What one cluster needs.
+const (
+	clusterMemory = 2 << 30
+	clusterDisk   = 1 << 30
+	runDisk       = 256 << 20
+	openFiles     = 4096
+	ports         = 12
+)
+
+// Run looks at everything and returns what it found, what is required first. It changes nothing but for a file that it makes
+// and removes in each directory.
+func Run(ctx context.Context, o Options) []Check {
+	o.Concurrency = max(1, o.Concurrency)
+	if o.RuntimeDir == "" {
+		o.RuntimeDir = embedded.BaseDir()
+	}
+	var out []Check
+	out = append(out, binaries(ctx)...)
+	out = append(out, memory(o), processors(o))
+	out = append(out, directory("run directory", o.OutDir, runDisk, "--out"), directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
+	out = append(out, socketPath(o), loopback(ctx), fileLimit(o), processLimit(o), pidfd())
+	out = append(out, kernel(o)...)
+	slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })
+	return out
+}
+
+func order(c Check) int {
+	if c.Required {
+		return 0
+	}
+	return 1
+}
+
+// Healthy reports whether every required check is right.
+func Healthy(checks []Check) bool {
+	return !slices.ContainsFunc(checks, func(c Check) bool { return c.Required && !c.OK })
+}
