@@ -1,6 +1,8 @@
 package cri
 
 import (
+	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -41,19 +43,32 @@ func (r *Runtime) Inspect(id string) (Info, error) {
 	return info, nil
 }
 
-// SandboxOf returns the ready sandbox of a pod by the pod's UID, the newest when there are several.
-func (r *Runtime) SandboxOf(podUID string) (string, error) {
+// SandboxOf returns the ready sandbox of a pod, by the pod's UID or, when that is empty, by its namespace and name.
+func (r *Runtime) SandboxOf(podUID, namespace, name string) (string, error) {
+	return r.newestReady(func(s *sandboxPod) bool {
+		m := s.config.GetMetadata()
+		if podUID != "" {
+			return m.GetUid() == podUID
+		}
+		return m.GetNamespace() == namespace && m.GetName() == name
+	})
+}
+
+// SandboxAt returns the ready sandbox that has an address of its own. The error is a gRPC status.
+func (r *Runtime) SandboxAt(addr netip.Addr) (string, error) {
+	ip := addr.Unmap().String()
+	return r.newestReady(func(s *sandboxPod) bool { return s.ip == ip && !s.hostNetwork() })
+}
+
+func (r *Runtime) newestReady(match func(*sandboxPod) bool) (string, error) {
 	ready := slices.DeleteFunc(r.snapshotSandboxes(), func(s *sandboxPod) bool {
-		return s.config.GetMetadata().GetUid() != podUID || s.state() != runtimeapi.PodSandboxState_SANDBOX_READY
+		return s.state() != runtimeapi.PodSandboxState_SANDBOX_READY || !match(s)
 	})
 	if len(ready) == 0 {
-		return "", status.Errorf(codes.NotFound, "pod %q has no ready sandbox", podUID)
+		return "", status.Error(codes.NotFound, "no ready sandbox")
 	}
 	newest := slices.MaxFunc(ready, func(a, b *sandboxPod) int {
-		if a.createdAt != b.createdAt {
-			return int(a.createdAt - b.createdAt)
-		}
-		return strings.Compare(a.id, b.id)
+		return cmp.Or(cmp.Compare(a.createdAt, b.createdAt), strings.Compare(a.id, b.id))
 	})
 	return newest.id, nil
 }

@@ -64,7 +64,7 @@ func runProgram(config string, rest []string) int {
 		}
 	case "sleep":
 		fmt.Println("started")
-		select {}
+		idle()
 	case "graceful":
 		terms := make(chan os.Signal, 1)
 		signal.Notify(terms, syscall.SIGTERM)
@@ -74,7 +74,7 @@ func runProgram(config string, rest []string) int {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("started")
-		select {}
+		idle()
 	case "hog":
 		return hog()
 	case "spin":
@@ -86,6 +86,13 @@ func runProgram(config string, rest []string) int {
 		return 127
 	}
 	return 0
+}
+
+// idle does nothing until a signal ends the process.
+func idle() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // hog grows until it is killed.

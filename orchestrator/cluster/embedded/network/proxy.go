@@ -45,6 +45,9 @@ func (st *podStack) proxy(port uint16) ProxyFunc {
 	return st.proxies[port]
 }
 
+// own says whether addr is the pod itself.
+func (st *podStack) own(addr netip.Addr) bool { return addr == st.addr || addr.IsLoopback() }
+
 // proxiedConn is a connection that a proxy has taken over.
 type proxiedConn struct {
 	*gonet.TCPConn

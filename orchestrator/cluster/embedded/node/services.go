@@ -10,12 +10,16 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
-// startServices starts what runs beside the kubelet on every node: the service proxy and the chaos daemon.
+// startServices starts what runs beside the kubelet on every node until ctx ends: the service proxy and the chaos daemon.
 func startServices(ctx context.Context, cl *clients, cluster *spec.Cluster, n spec.Node, netw *network.Network, rt *cri.Runtime, log *slog.Logger) {
-	go func() {
-		if err := serviceproxy.Run(ctx, cl.main, netw, n.Name, log.With("component", "serviceproxy")); err != nil && ctx.Err() == nil {
-			log.Error("service proxy ended", "error", err)
-		}
-	}()
-	_, _ = cluster, rt
+	run := func(name string, serve func(log *slog.Logger) error) {
+		log := log.With("component", name)
+		go func() {
+			if err := serve(log); err != nil && ctx.Err() == nil {
+				log.Error("ended early", "error", err)
+			}
+		}()
+	}
+	run("serviceproxy", func(log *slog.Logger) error { return serviceproxy.Run(ctx, cl.main, netw, n.Name, log) })
+	run("chaosdaemon", func(log *slog.Logger) error { return serveChaos(ctx, cluster, n, netw, rt, log) })
 }
