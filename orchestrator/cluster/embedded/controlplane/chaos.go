@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"github.com/chaos-mesh/chaos-mesh/pkg/selector"
 	apiwebhook "github.com/chaos-mesh/chaos-mesh/pkg/webhook"
 	"go.uber.org/fx"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/addons"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/daemons"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/flags"
 )
 
@@ -46,13 +50,13 @@ type chaosParts struct {
 func (p *plane) startChaos(ctx context.Context, admin *rest.Config) error {
 	defined := make(chan error, 1)
 	go func() { defined <- p.createCRDs(ctx, admin) }()
-	dns, err := p.startChaosDNS(ctx, admin)
+	dnsPort, err := p.startChaosDNS(ctx, admin)
 	if err != nil {
 		return err
 	}
-	p.configureChaos(dns)
+	p.configureChaos(dnsPort)
 	var parts chaosParts
-	app := fx.New(p.chaosWiring(admin, dns), fx.Populate(&parts.Manager), fx.Invoke(func(in chaosParts) { parts = in }))
+	app := fx.New(p.chaosWiring(admin), fx.Populate(&parts.Manager), fx.Invoke(func(in chaosParts) { parts = in }))
 	if err := app.Start(ctx); err != nil {
 		return fmt.Errorf("build chaos controllers: %w", err)
 	}
@@ -84,7 +88,7 @@ func (p *plane) startChaos(ctx context.Context, admin *rest.Config) error {
 // Security mode stays on, as in the chart: whoever creates a chaos object needs the right to create pods in the
 // namespaces that it selects. The controllers run under the administrator's identity, as the chart's service account
 // has practically every right too.
-func (p *plane) configureChaos(dns *chaosDNS) {
+func (p *plane) configureChaos(dnsPort int) {
 	c := chaosconfig.ControllerCfg
 	pki := func(name string) string { return filepath.Join(p.spec.PKI(), name) }
 	c.Namespace = addons.ChaosNamespace
@@ -95,12 +99,12 @@ func (p *plane) configureChaos(dns *chaosDNS) {
 	c.ChaosDaemonPort = p.spec.Ports.ChaosDaemon
 	c.ChaosMeshCACert = pki("ca.crt")
 	c.ChaosDaemonClientCert, c.ChaosDaemonClientKey = pki("chaos.crt"), pki("chaos.key")
-	c.DNSServiceName, c.DNSServicePort = dnsService, dns.port
+	c.DNSServiceName, c.DNSServicePort = daemons.DNSService, dnsPort
 	c.PodFailurePauseImage = pauseImage
 }
 
 // chaosWiring is the wiring of chaos-controller-manager's main, with our addresses in the place of the environment's.
-func (p *plane) chaosWiring(admin *rest.Config, dns *chaosDNS) fx.Option {
+func (p *plane) chaosWiring(admin *rest.Config) fx.Option {
 	return fx.Options(
 		fx.NopLogger,
 		fx.Supply(controllermetrics.Registry),
@@ -117,11 +121,39 @@ func (p *plane) chaosWiring(admin *rest.Config, dns *chaosDNS) fx.Option {
 			})
 			return o
 		}),
-		fx.Decorate(func(c client.Client) client.Client { return dns.intercept(c) }),
+		fx.Decorate(func(c client.Client) client.Client { return daemons.Client{Client: c, Cluster: p.spec} }),
 		fx.Decorate(func(b *chaosdaemon.ChaosDaemonClientBuilder) *chaosdaemon.ChaosDaemonClientBuilder {
-			return &chaosdaemon.ChaosDaemonClientBuilder{Reader: daemons{b.Reader, p.spec}}
+			return &chaosdaemon.ChaosDaemonClientBuilder{Reader: daemons.Reader{Reader: b.Reader, Cluster: p.spec}}
 		}),
 	)
+}
+
+// startChaosDNS serves the DNS chaos server that the controllers talk to and returns its port.
+func (p *plane) startChaosDNS(ctx context.Context, admin *rest.Config) (int, error) {
+	kube, err := kubernetes.NewForConfig(admin)
+	if err != nil {
+		return 0, fmt.Errorf("build client: %w", err)
+	}
+	creds, err := daemons.Credentials(p.spec)
+	if err != nil {
+		return 0, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("listen for DNS chaos: %w", err)
+	}
+	relay := &daemons.DNS{
+		Cluster: p.spec, Credentials: creds,
+		NodeOf: func(ctx context.Context, namespace, pod string) (string, error) {
+			o, err := kube.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+			if err != nil {
+				return "", err
+			}
+			return o.Spec.NodeName, nil
+		},
+	}
+	p.background(ctx, "DNS chaos relay", func() error { return relay.Serve(ctx, l) })
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // registerWebhooks adds the admission webhooks to the manager, as chaos-controller-manager's main does, and returns

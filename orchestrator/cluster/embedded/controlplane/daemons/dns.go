@@ -1,4 +1,4 @@
-package controlplane
+package daemons
 
 import (
 	"context"
@@ -18,52 +18,45 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
+// serverName is the name that Chaos Mesh's clients expect in a daemon's certificate.
+const serverName = "chaos-daemon.chaos-mesh.org"
+
 // dnsTimeout bounds one call to one node's daemon.
 const dnsTimeout = 5 * time.Second
 
-// chaosDNS is the DNS chaos server that Chaos Mesh's controllers talk to. It is a relay: the rules go to the chaos
-// daemon of the pod's node, which serves Chaos Mesh's DNS service (dnspb.DNS) beside its own on the same port and with
-// the same mutual TLS, and which answers the DNS questions of its pods.
-type chaosDNS struct {
-	spec  *spec.Cluster
-	kube  kubernetes.Interface
-	creds credentials.TransportCredentials
-	port  int
+// DNS is the DNS chaos server that Chaos Mesh's controllers talk to, without TLS as everywhere. It is a relay: the rules
+// go to the chaos daemon of the pod's node, which serves Chaos Mesh's DNS service (dnspb.DNS) beside its own on the same
+// port and with the same mutual TLS, and which answers the DNS questions of its pods.
+type DNS struct {
+	// Cluster says where the daemons are.
+	Cluster *spec.Cluster
+	// NodeOf returns the name of the node that a pod runs on.
+	NodeOf func(ctx context.Context, namespace, pod string) (string, error)
+	// Credentials are the controllers' side of the connection to a daemon.
+	Credentials credentials.TransportCredentials
 }
 
-// startChaosDNS serves the relay on a free loopback port.
-func (p *plane) startChaosDNS(ctx context.Context, admin *rest.Config) (*chaosDNS, error) {
-	kube, err := kubernetes.NewForConfig(admin)
-	if err != nil {
-		return nil, fmt.Errorf("build client: %w", err)
-	}
-	creds, err := p.daemonCredentials()
-	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen for DNS chaos: %w", err)
-	}
-	d := &chaosDNS{spec: p.spec, kube: kube, creds: creds, port: l.Addr().(*net.TCPAddr).Port}
+var _ dnspb.DNSServer = (*DNS)(nil)
+
+// Serve serves the relay on l until ctx is done. It closes l.
+func (d *DNS) Serve(ctx context.Context, l net.Listener) error {
 	s := grpc.NewServer()
 	dnspb.RegisterDNSServer(s, d)
-	context.AfterFunc(ctx, s.Stop)
-	p.background(ctx, "DNS chaos relay", func() error { return s.Serve(l) })
-	return d, nil
+	stop := context.AfterFunc(ctx, s.Stop)
+	defer stop()
+	if err := s.Serve(l); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serve DNS chaos: %w", err)
+	}
+	return nil
 }
 
-// daemonCredentials are the controllers' side of the mutual TLS with the daemons.
-func (p *plane) daemonCredentials() (credentials.TransportCredentials, error) {
-	pki := func(name string) string { return filepath.Join(p.spec.PKI(), name) }
+// Credentials are the controllers' side of the mutual TLS with the daemons of c.
+func Credentials(c *spec.Cluster) (credentials.TransportCredentials, error) {
+	pki := func(name string) string { return filepath.Join(c.PKI(), name) }
 	pair, err := tls.LoadX509KeyPair(pki("chaos.crt"), pki("chaos.key"))
 	if err != nil {
 		return nil, fmt.Errorf("load chaos certificate: %w", err)
@@ -78,24 +71,22 @@ func (p *plane) daemonCredentials() (credentials.TransportCredentials, error) {
 	}
 	return credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{pair}, RootCAs: pool,
-		ServerName: "chaos-daemon.chaos-mesh.org", MinVersion: tls.VersionTLS12,
+		ServerName: serverName, MinVersion: tls.VersionTLS12,
 	}), nil
 }
 
-func (d *chaosDNS) intercept(c client.Client) client.Client { return dnsClient{c, d.spec} }
-
 // SetDNSChaos passes the rules on to the daemon of each pod's node.
-func (d *chaosDNS) SetDNSChaos(ctx context.Context, req *dnspb.SetDNSChaosRequest) (*dnspb.DNSChaosResponse, error) {
+func (d *DNS) SetDNSChaos(ctx context.Context, req *dnspb.SetDNSChaosRequest) (*dnspb.DNSChaosResponse, error) {
 	byNode := map[string][]*dnspb.Pod{}
 	for _, p := range req.Pods {
-		pod, err := d.kube.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		node, err := d.NodeOf(ctx, p.Namespace, p.Name)
 		if err != nil {
 			return nil, status.Errorf(codes.NotFound, "find pod %s/%s: %v", p.Namespace, p.Name, err)
 		}
-		byNode[pod.Spec.NodeName] = append(byNode[pod.Spec.NodeName], p)
+		byNode[node] = append(byNode[node], p)
 	}
 	for name, pods := range byNode {
-		node, err := d.spec.Node(name)
+		node, err := d.Cluster.Node(name)
 		if err != nil {
 			return nil, status.Error(codes.NotFound, err.Error())
 		}
@@ -113,9 +104,9 @@ func (d *chaosDNS) SetDNSChaos(ctx context.Context, req *dnspb.SetDNSChaosReques
 }
 
 // CancelDNSChaos takes the rules of one chaos object back everywhere. A node that is gone has no rules.
-func (d *chaosDNS) CancelDNSChaos(ctx context.Context, req *dnspb.CancelDNSChaosRequest) (*dnspb.DNSChaosResponse, error) {
+func (d *DNS) CancelDNSChaos(ctx context.Context, req *dnspb.CancelDNSChaosRequest) (*dnspb.DNSChaosResponse, error) {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, node := range d.spec.Nodes {
+	for _, node := range d.Cluster.Nodes {
 		g.Go(func() error {
 			res, err := d.call(ctx, node, func(ctx context.Context, c dnspb.DNSClient) (*dnspb.DNSChaosResponse, error) {
 				return c.CancelDNSChaos(ctx, req)
@@ -138,13 +129,13 @@ func (d *chaosDNS) CancelDNSChaos(ctx context.Context, req *dnspb.CancelDNSChaos
 }
 
 // call makes one call to node's daemon.
-func (d *chaosDNS) call(ctx context.Context, node spec.Node,
+func (d *DNS) call(ctx context.Context, node spec.Node,
 	f func(context.Context, dnspb.DNSClient) (*dnspb.DNSChaosResponse, error),
 ) (*dnspb.DNSChaosResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
-	address := net.JoinHostPort(node.Loopback.String(), strconv.Itoa(d.spec.Ports.ChaosDaemon))
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(d.creds))
+	address := net.JoinHostPort(node.Loopback.String(), strconv.Itoa(d.Cluster.Ports.ChaosDaemon))
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(d.Credentials))
 	if err != nil {
 		return nil, fmt.Errorf("dial chaos daemon of %s: %w", node.Name, err)
 	}
