@@ -10,6 +10,7 @@ import (
 	gmssql "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/vitess/go/mysql"
 	"github.com/dolthub/vitess/go/sqltypes"
+	querypb "github.com/dolthub/vitess/go/vt/proto/query"
 
 	"github.com/gameday-bench/gameday/workloads/stores/sql/engine"
 )
@@ -71,6 +72,10 @@ func wrap(s *sessions, j *journal) server.HandlerWrapper {
 // statement runs one statement of a connection.
 func (h *handler) statement(c *mysql.Conn, query string, callback mysql.ResultSpoolFn, run func(callback mysql.ResultSpoolFn) error) error {
 	h.sessions.total.Add(1)
+	return translate(h.locked(c, query, callback, run))
+}
+
+func (h *handler) locked(c *mysql.Conn, query string, callback mysql.ResultSpoolFn, run func(callback mysql.ResultSpoolFn) error) error {
 	session := h.sessions.get(c)
 	if session == nil {
 		// The first statement of a connection makes the session; it is not a write, or the engine takes the lock itself.
@@ -136,6 +141,17 @@ func (h *handler) ComStmtExecute(ctx context.Context, c *mysql.Conn, prepare *my
 	return h.statement(c, prepare.PrepareStmt, spool, func(spool mysql.ResultSpoolFn) error {
 		return h.Handler.ComStmtExecute(ctx, c, prepare, func(result *sqltypes.Result) error { return spool(result, false) })
 	})
+}
+
+// ComInitDB implements mysql.Handler.
+func (h *handler) ComInitDB(c *mysql.Conn, name string) error {
+	return translate(h.Handler.ComInitDB(c, name))
+}
+
+// ComPrepare implements mysql.Handler.
+func (h *handler) ComPrepare(ctx context.Context, c *mysql.Conn, query string, prepare *mysql.PrepareData) ([]*querypb.Field, error) {
+	fields, err := h.Handler.ComPrepare(ctx, c, query, prepare)
+	return fields, translate(err)
 }
 
 // ConnectionClosed implements mysql.Handler.

@@ -169,6 +169,11 @@ func (j *journal) snapshot() error {
 				return err
 			}
 		}
+		for _, d := range j.instance.store.Definitions() {
+			if err := out.Encode(record{Database: d.Database, Define: d.Statement}); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	if err != nil {

@@ -190,6 +190,7 @@ func (i *instance) serve(ctx context.Context) error {
 	}
 	cfg := server.Config{
 		Protocol: "tcp", Listener: listener, Version: Version, MaxConnections: maxConnections, ConnWriteTimeout: writeTimeout, AllowClearTextWithoutTLS: true,
+		ProtocolListenerFactory: strictListener,
 	}
 	srv, err := server.NewServerWithHandler(cfg, i.engine, gmssql.NewContext, i.sessions.build, nil, wrap(i.sessions, i.journal))
 	if err != nil {

@@ -21,19 +21,19 @@ type indexHandle struct {
 	unique                   bool
 }
 
-var _ sql.Index = indexHandle{}
+var _ sql.Index = (*indexHandle)(nil)
 
 // ID implements sql.Index.
-func (i indexHandle) ID() string { return i.name }
+func (i *indexHandle) ID() string { return i.name }
 
 // Database implements sql.Index.
-func (i indexHandle) Database() string { return i.db }
+func (i *indexHandle) Database() string { return i.db }
 
 // Table implements sql.Index.
-func (i indexHandle) Table() string { return i.table }
+func (i *indexHandle) Table() string { return i.table }
 
 // Expressions implements sql.Index.
-func (i indexHandle) Expressions() []string {
+func (i *indexHandle) Expressions() []string {
 	out := make([]string, len(i.columns))
 	for n, c := range i.columns {
 		out[n] = i.table + "." + c
@@ -42,28 +42,28 @@ func (i indexHandle) Expressions() []string {
 }
 
 // IsUnique implements sql.Index.
-func (i indexHandle) IsUnique() bool { return i.unique }
+func (i *indexHandle) IsUnique() bool { return i.unique }
 
 // IsSpatial implements sql.Index.
-func (i indexHandle) IsSpatial() bool { return false }
+func (i *indexHandle) IsSpatial() bool { return false }
 
 // IsFullText implements sql.Index.
-func (i indexHandle) IsFullText() bool { return false }
+func (i *indexHandle) IsFullText() bool { return false }
 
 // IsVector implements sql.Index.
-func (i indexHandle) IsVector() bool { return false }
+func (i *indexHandle) IsVector() bool { return false }
 
 // Comment implements sql.Index.
-func (i indexHandle) Comment() string { return i.comment }
+func (i *indexHandle) Comment() string { return i.comment }
 
 // IndexType implements sql.Index.
-func (i indexHandle) IndexType() string { return "BTREE" }
+func (i *indexHandle) IndexType() string { return "BTREE" }
 
 // IsGenerated implements sql.Index.
-func (i indexHandle) IsGenerated() bool { return false }
+func (i *indexHandle) IsGenerated() bool { return false }
 
 // ColumnExpressionTypes implements sql.Index.
-func (i indexHandle) ColumnExpressionTypes() []sql.ColumnExpressionType {
+func (i *indexHandle) ColumnExpressionTypes() []sql.ColumnExpressionType {
 	out := make([]sql.ColumnExpressionType, len(i.columns))
 	for n, e := range i.Expressions() {
 		out[n] = sql.ColumnExpressionType{Expression: e, Type: i.types[n]}
@@ -72,20 +72,20 @@ func (i indexHandle) ColumnExpressionTypes() []sql.ColumnExpressionType {
 }
 
 // CanSupport implements sql.Index. A prefix of a text does not order the text.
-func (i indexHandle) CanSupport(*sql.Context, ...sql.Range) bool { return len(i.lengths) == 0 }
+func (i *indexHandle) CanSupport(*sql.Context, ...sql.Range) bool { return len(i.lengths) == 0 }
 
 // CanSupportOrderBy implements sql.Index.
-func (i indexHandle) CanSupportOrderBy(sql.Expression) bool { return false }
+func (i *indexHandle) CanSupportOrderBy(sql.Expression) bool { return false }
 
 // PrefixLengths implements sql.Index.
-func (i indexHandle) PrefixLengths() []uint16 { return i.lengths }
+func (i *indexHandle) PrefixLengths() []uint16 { return i.lengths }
 
 // GetIndexes implements sql.IndexAddressable.
 func (h *handle) GetIndexes(ctx *sql.Context) ([]sql.Index, error) {
 	t := h.data(ctx)
 	var out []sql.Index
 	if len(t.schema.PkOrdinals) > 0 {
-		p := indexHandle{db: t.db, table: t.name, name: primary, unique: true}
+		p := &indexHandle{db: t.db, table: t.name, name: primary, unique: true}
 		for _, o := range t.schema.PkOrdinals {
 			p.columns = append(p.columns, t.schema.Schema[o].Name)
 			p.types = append(p.types, t.schema.Schema[o].Type)
@@ -93,7 +93,7 @@ func (h *handle) GetIndexes(ctx *sql.Context) ([]sql.Index, error) {
 		out = append(out, p)
 	}
 	for _, ix := range t.indexes {
-		out = append(out, indexHandle{
+		out = append(out, &indexHandle{
 			db: t.db, table: t.name, name: ix.name, comment: ix.comment, columns: ix.columns, types: ix.order.types[:ix.order.width],
 			lengths: ix.lengths, unique: ix.unique,
 		})

@@ -62,7 +62,7 @@ func (p provider) CreateCollatedDatabase(ctx *sql.Context, name string, collatio
 	if _, ok := tx.view.databases[key(name)]; ok {
 		return sql.ErrDatabaseExists.New(name)
 	}
-	tx.view.databases[key(name)] = &database{name: name, collation: collation, tables: map[string]*table{}, views: map[string]sql.ViewDefinition{}}
+	tx.view.databases[key(name)] = &database{name: name, collation: collation, tables: map[string]*table{}, views: map[string]sql.ViewDefinition{}, triggers: map[string]sql.TriggerDefinition{}}
 	return nil
 }
 
@@ -102,6 +102,7 @@ var (
 	_ sql.TableRenamer     = databaseHandle{}
 	_ sql.CollatedDatabase = databaseHandle{}
 	_ sql.ViewDatabase     = databaseHandle{}
+	_ sql.TriggerDatabase  = databaseHandle{}
 )
 
 func (d databaseHandle) data(ctx *sql.Context) *database {
@@ -246,4 +247,38 @@ func (d databaseHandle) AllViews(ctx *sql.Context) ([]sql.ViewDefinition, error)
 		out = append(out, views[k])
 	}
 	return out, nil
+}
+
+// GetTriggers implements sql.TriggerDatabase.
+func (d databaseHandle) GetTriggers(ctx *sql.Context) ([]sql.TriggerDefinition, error) {
+	triggers := d.data(ctx).triggers
+	var out []sql.TriggerDefinition
+	for _, k := range slices.Sorted(maps.Keys(triggers)) {
+		out = append(out, triggers[k])
+	}
+	return out, nil
+}
+
+// CreateTrigger implements sql.TriggerDatabase.
+func (d databaseHandle) CreateTrigger(ctx *sql.Context, definition sql.TriggerDefinition) error {
+	tx, err := define(ctx)
+	if err != nil {
+		return err
+	}
+	tx.view.databases[key(d.name)].triggers[key(definition.Name)] = definition
+	return nil
+}
+
+// DropTrigger implements sql.TriggerDatabase.
+func (d databaseHandle) DropTrigger(ctx *sql.Context, name string) error {
+	tx, err := define(ctx)
+	if err != nil {
+		return err
+	}
+	triggers := tx.view.databases[key(d.name)].triggers
+	if _, ok := triggers[key(name)]; !ok {
+		return sql.ErrTriggerDoesNotExist.New(name)
+	}
+	delete(triggers, key(name))
+	return nil
 }

@@ -123,11 +123,8 @@ func (s *Session) lockForWrite() error {
 }
 
 func (s *Session) lockWait() time.Duration {
-	v, err := s.GetSessionVariable(sql.NewEmptyContext(), "innodb_lock_wait_timeout")
-	if err != nil {
-		return LockWait
-	}
-	if n, ok := v.(int64); ok && n > 0 && n < int64(LockWait/time.Second) {
+	_, v, ok := sql.SystemVariables.GetGlobal("innodb_lock_wait_timeout")
+	if n, isInt := v.(int64); ok && isInt && n > 0 && n < int64(LockWait/time.Second) {
 		return time.Duration(n) * time.Second
 	}
 	return LockWait

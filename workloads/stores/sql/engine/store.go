@@ -38,7 +38,7 @@ type Journal interface {
 	Commit(changes []Change, definitions bool) error
 }
 
-// Limits of waiting for the write lock, unless the session's innodb_lock_wait_timeout says otherwise.
+// Limits of waiting for the write lock, unless the global variable innodb_lock_wait_timeout is smaller.
 const (
 	// LockWait is how long a writer waits.
 	LockWait = 5 * time.Second
@@ -70,6 +70,7 @@ type database struct {
 	collation sql.CollationID
 	tables    map[string]*table
 	views     map[string]sql.ViewDefinition
+	triggers  map[string]sql.TriggerDefinition
 }
 
 // New returns an empty store.
@@ -97,7 +98,7 @@ func (r *root) clone() *root {
 	c := &root{databases: maps.Clone(r.databases)}
 	for name, db := range c.databases {
 		d := *db
-		d.tables, d.views = maps.Clone(db.tables), maps.Clone(db.views)
+		d.tables, d.views, d.triggers = maps.Clone(db.tables), maps.Clone(db.views), maps.Clone(db.triggers)
 		c.databases[name] = &d
 	}
 	return c
@@ -187,6 +188,24 @@ func (s *Store) Databases() (names []string, collations []sql.CollationID) {
 		names, collations = append(names, dbs[k].name), append(collations, dbs[k].collation)
 	}
 	return names, collations
+}
+
+// Definition is a statement that makes a view or a trigger.
+type Definition struct{ Database, Statement string }
+
+// Definitions returns the views and triggers, in the order in which they can be made.
+func (s *Store) Definitions() []Definition {
+	var out []Definition
+	dbs := s.current.Load().databases
+	for _, k := range slices.Sorted(maps.Keys(dbs)) {
+		for _, v := range slices.Sorted(maps.Keys(dbs[k].views)) {
+			out = append(out, Definition{dbs[k].name, dbs[k].views[v].CreateViewStatement})
+		}
+		for _, t := range slices.Sorted(maps.Keys(dbs[k].triggers)) {
+			out = append(out, Definition{dbs[k].name, dbs[k].triggers[t].CreateStatement})
+		}
+	}
+	return out
 }
 
 // Exclusive calls f while nobody writes.
