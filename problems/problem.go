@@ -2,7 +2,10 @@
 // answer: faults, truth, repairs and cheats are in package truth, which nothing that faces an agent imports.
 package problems
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // APIVersion is what every file of the catalogue declares.
 const APIVersion = "gameday.dev/v1"
@@ -59,3 +62,11 @@ type Budget struct {
 
 // Draw holds one value per parameter. It always has "namespace": the app's id where the problem does not declare it.
 type Draw map[string]string
+
+// MarshalJSON prints the time in seconds.
+func (b Budget) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Steps   int     `json:"steps"`
+		Seconds float64 `json:"seconds"`
+	}{b.Steps, b.Time.Seconds()})
+}

@@ -99,14 +99,10 @@ func (c *catalogs) truth(p problems.Entry) (truth.Truth, error) {
 	return raw, errs.With(errs.Usage, list.Err())
 }
 
-// loadOnce makes the catalogues available to every command, read at most once and only when needed.
+// catalogs makes the catalogues available to every command, read at most once and only when needed.
 func (a *app) catalogs() (*catalogs, error) {
 	a.once.Do(func() {
-		packs := make([]string, len(a.packs))
-		for i, pack := range a.packs {
-			packs[i] = a.path(pack)
-		}
-		a.loaded, a.loadErr = loadCatalogs(packs)
+		a.loaded, a.loadErr = loadCatalogs(a.packs)
 	})
 	return a.loaded, a.loadErr
 }

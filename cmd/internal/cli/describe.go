@@ -130,10 +130,22 @@ func describeProblem(a *app, name string) (description, error) {
 			return d, fmt.Errorf("print truth: %w", err)
 		}
 		d.fields = append(d.fields, render.Field{Name: "Drawn", Lines: drawn}, render.Field{Name: "Truth", Lines: strings.Split(strings.TrimSpace(string(text)), "\n")})
-		data["truth"], data["draw"] = resolved, draw
+		var plain any // Through YAML, so that durations have their units.
+		if err := yaml.Unmarshal(text, &plain); err != nil {
+			return d, fmt.Errorf("print truth: %w", err)
+		}
+		data["truth"], data["draw"] = plain, draw
 	}
 	d.data = data
 	return d, nil
+}
+
+// hidden hides the parameters of every problem of a list.
+func hidden(all []problems.Entry) []problems.Entry {
+	for i := range all {
+		all[i] = withoutParameters(all[i], false)
+	}
+	return all
 }
 
 // withoutParameters hides the sets that targets are drawn from: they are half of the answer.

@@ -39,7 +39,7 @@ func Main(s State) (code int) {
 	if err == nil {
 		return errs.ExitOK
 	}
-	err = classify(command, err)
+	err = classify(err)
 	if cause := context.Cause(ctx); cause != nil && errs.PartyOf(err) == errs.Interrupted && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
@@ -82,16 +82,15 @@ type flagError struct{ err error }
 func (e *flagError) Error() string { return e.err.Error() }
 func (e *flagError) Unwrap() error { return e.err }
 
-func classify(command *cobra.Command, err error) error {
+func classify(err error) error {
 	var f *flagError
 	if errors.As(err, &f) {
 		return errs.With(errs.Usage, err)
 	}
-	if text := err.Error(); strings.HasPrefix(text, "unknown command ") || strings.HasPrefix(text, "required flag") ||
-		strings.HasPrefix(text, "if any flags in the group") || strings.HasPrefix(text, "at least one of the flags") {
+	if text := err.Error(); errs.PartyOf(err) == "" && (strings.HasPrefix(text, "unknown command ") || strings.HasPrefix(text, "required flag") ||
+		strings.HasPrefix(text, "if any flags in the group") || strings.HasPrefix(text, "at least one of the flags")) {
 		return errs.With(errs.Usage, &flagError{err})
 	}
-	_ = command
 	return err
 }
 
@@ -108,14 +107,14 @@ func (a *app) report(command *cobra.Command, err error) {
 		fmt.Fprintf(a.Stderr, "error: %s\n", err)
 	}
 	var f *flagError
+	usage := ""
 	if errors.As(err, &f) && command != nil {
-		hint = strings.TrimSpace(hint + "\nusage: " + command.UseLine() + "\nSee '" + command.CommandPath() + " --help'.")
-		fmt.Fprintf(a.Stderr, "%s\n", strings.TrimPrefix("hint: "+hint, "hint: usage"))
-		hint = ""
+		usage = fmt.Sprintf("usage: %s\nSee '%s --help'.\n", command.UseLine(), command.CommandPath())
 	}
 	if hint != "" {
 		fmt.Fprintf(a.Stderr, "hint: %s\n", hint)
 	}
+	fmt.Fprint(a.Stderr, usage)
 	if a.output == render.JSON {
 		report := map[string]any{"error": map[string]any{
 			"kind": string(errs.PartyOf(err)), "message": err.Error(), "hint": errs.HintOf(err), "exitCode": errs.ExitCode(err),

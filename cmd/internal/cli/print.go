@@ -19,8 +19,12 @@ func (a *app) printList(l render.List, noHeaders bool) error {
 
 // printSummary prints the result of a run: one row per agent, then the run directory as the last line.
 func (a *app) printSummary(s *results.Summary) error {
-	if a.output != render.Table {
+	switch a.output {
+	case render.JSON, render.YAML:
 		return render.Object(a.Stdout, a.output, s)
+	case render.Name:
+		_, err := fmt.Fprintln(a.Stdout, s.Dir)
+		return err
 	}
 	l := render.List{Columns: []render.Column{
 		{Name: "agent"}, {Name: "score"}, {Name: "detection"}, {Name: "twins"}, {Name: "balanced"}, {Name: "localization"},

@@ -99,22 +99,12 @@ func (a *app) notes() io.Writer {
 
 // outputFlag adds -o with the formats that are allowed.
 func (a *app) outputFlag(cmd *cobra.Command, formats []string, initial string) {
-	cmd.Flags().StringVarP(&a.output, "output", "o", initial, "output format: "+list(formats))
+	format := initial
+	cmd.Flags().StringVarP(&format, "output", "o", initial, "output format: "+list(formats))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	cmd.PreRunE = chain(cmd.PreRunE, func(*cobra.Command, []string) error { return render.CheckFormat(a.output, formats) })
-}
-
-type runE = func(*cobra.Command, []string) error
-
-func chain(first, second runE) runE {
-	if first == nil {
-		return second
-	}
-	return func(cmd *cobra.Command, args []string) error {
-		if err := first(cmd, args); err != nil {
-			return err
-		}
-		return second(cmd, args)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		a.output = format
+		return render.CheckFormat(format, formats)
 	}
 }
 

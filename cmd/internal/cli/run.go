@@ -64,7 +64,7 @@ func newRun(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, args, f) },
 	}
 	f.register(a, cmd)
-	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
+	a.outputFlag(cmd, []string{render.Table, render.Name, render.JSON, render.YAML}, render.Table)
 	return cmd
 }
 

@@ -65,7 +65,7 @@ func listProblems(a *app, _ []string) (render.List, []labels, error) {
 		})
 		marks = append(marks, labels{"app": {p.App}, "difficulty": {p.Difficulty}, "tag": p.Tags, "task": p.Tasks})
 	}
-	l.Items = all
+	l.Items = hidden(all)
 	return l, marks, err
 }
 

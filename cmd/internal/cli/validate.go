@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/gameday-bench/gameday/cmd/internal/render"
 	"github.com/gameday-bench/gameday/faults"
@@ -121,7 +120,7 @@ func (v *validator) path(real, shown string) error {
 	case has(faults.FileName), has("app.yaml"):
 		return v.directory(real, shown)
 	case has("problems"), has("faults"), has("apps"), has("scenarios"):
-		v.pack(shown, real)
+		v.pack(shown)
 	default:
 		return errs.Hint(errs.Newf(errs.Usage, "validate %s: neither a problem, fault, app nor a pack", shown),
 			"a pack has problems/, faults/, apps/ or scenarios/ in it")
@@ -130,16 +129,12 @@ func (v *validator) path(real, shown string) error {
 }
 
 // pack checks a private pack together with the built-in catalogue, which it may refer to.
-func (v *validator) pack(shown, real string) {
-	c, err := loadCatalogs([]string{real})
-	v.add(shown, err)
-	for _, p := range c.problems.All() {
-		if filepath.HasPrefix(p.Prefix, real) { //nolint:staticcheck // Both are made by filepath.Join from the same text.
-			v.files += 2
-		}
-	}
-	v.files += len(c.faults.All()) - len(v.known.faults.All()) + 4*(len(c.apps.All())-len(v.known.apps.All())) +
-		len(c.scenarios.All()) - len(v.known.scenarios.All())
+func (v *validator) pack(dir string) {
+	c, err := loadCatalogs([]string{dir})
+	v.add(dir, err)
+	more := func(with, without int) int { return with - without }
+	v.files += 2*more(len(c.problems.All()), len(v.known.problems.All())) + more(len(c.faults.All()), len(v.known.faults.All())) +
+		4*more(len(c.apps.All()), len(v.known.apps.All())) + more(len(c.scenarios.All()), len(v.known.scenarios.All()))
 }
 
 func (v *validator) problem(dir fs.FS, shown string) {
@@ -189,19 +184,23 @@ func (v *validator) file(real, shown string) error {
 	if err != nil {
 		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
 	}
-	var head struct {
-		Kind string `yaml:"kind"`
+	doc, err := yamlx.Parse(shown, data)
+	var content any
+	if err == nil {
+		err = doc.Decode(&content)
 	}
-	if doc, err := yamlx.Parse(shown, data); err != nil {
+	if err != nil {
 		v.files++
 		v.add(shown, err)
 		return nil
-	} else if yaml.Unmarshal(data, &head) != nil || head.Kind == "" {
-		v.files++
-		v.found = append(v.found, doc.Problem("kind", "required field is missing (one of App, Fault, Problem, Scenario, Truth)"))
-		return nil
 	}
-	switch head.Kind {
+	const kinds = "one of App, Fault, Problem, Scenario, Truth"
+	object, _ := content.(map[string]any)
+	kind, _ := object["kind"].(string)
+	switch kind {
+	case "":
+		v.files++
+		v.found = append(v.found, doc.Problem("kind", "required field is missing (%s)", kinds))
 	case "Scenario":
 		v.files++
 		_, err := scenarios.Read(v.known.scenarioNames(), filepath.ToSlash(shown), data)
@@ -211,9 +210,8 @@ func (v *validator) file(real, shown string) error {
 	case "Fault", "App", "Topology", "ServiceLevels", "Load":
 		return v.directory(filepath.Dir(real), filepath.Dir(absolute(shown, real)))
 	default:
-		doc, _ := yamlx.Parse(shown, data) // It parsed above.
 		v.files++
-		v.found = append(v.found, doc.Problem("kind", "unknown kind %q (one of App, Fault, Problem, Scenario, Truth)", head.Kind))
+		v.found = append(v.found, doc.Problem("kind", "unknown kind %q (%s)", kind, kinds))
 	}
 	return nil
 }
