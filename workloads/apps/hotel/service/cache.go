@@ -40,6 +40,7 @@ func (s *Service) OpenCache(ttl time.Duration) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	redis.SetLogger(quiet{})
 	address := s.Setting("CACHE_ADDR", "redis-"+s.Name+":6379")
 	client := redis.NewClient(&redis.Options{
 		Addr: address, Password: s.Sys.Getenv("CACHE_PASSWORD"), Protocol: 2, DisableIdentity: true,
@@ -65,6 +66,12 @@ func (s *Service) OpenCache(ttl time.Duration) (*Cache, error) {
 	s.onClose(func() { client.Close() })
 	return c, nil
 }
+
+// quiet drops the client library's own log: failures are logged here, once and with their trace.
+type quiet struct{}
+
+// Printf implements the library's logger.
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // Get returns the values of those keys that are in the cache.
 func (c *Cache) Get(ctx context.Context, keys []string) map[string][]byte {
