@@ -15,6 +15,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/problems"
+	"github.com/gameday-bench/gameday/workloads"
 )
 
 func newCreate(a *app) *cobra.Command {
@@ -36,6 +37,7 @@ func specFlags(cmd *cobra.Command, want *cluster.Spec) {
 func newCreateCluster(a *app) *cobra.Command {
 	want := cluster.Spec{}
 	wait := 3 * time.Minute
+	with := &appFlags{}
 	cmd := &cobra.Command{
 		Use:   "cluster [NAME]",
 		Short: "Create an embedded cluster that stays up",
@@ -43,7 +45,7 @@ func newCreateCluster(a *app) *cobra.Command {
 
 Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
 your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.`,
-		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --app hotel --rate 100\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
 		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = "gameday"
@@ -56,16 +58,21 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			if want.Nodes < 1 || want.Nodes > 20 {
 				return &flagError{errs.Newf(errs.Usage, "invalid --nodes %d: want 1 to 20", want.Nodes)}
 			}
-			return a.createCluster(cmd, want, wait)
+			definition, err := with.definition(a)
+			if err != nil {
+				return err
+			}
+			return a.createCluster(cmd, want, wait, with, definition)
 		},
 	}
 	specFlags(cmd, &want)
+	with.register(a, cmd)
 	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait until it is ready")
 	a.outputFlag(cmd, []string{render.Text, render.JSON, render.YAML}, render.Text)
 	return cmd
 }
 
-func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Duration) error {
+func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Duration, with *appFlags, definition *workloads.Definition) error {
 	if a.Executable == "" {
 		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
 	}
@@ -84,6 +91,11 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Dur
 	}
 	fmt.Fprintf(a.notes(), "cluster %q is ready after %.1fs\nuse it with:    kubectl --kubeconfig %s get nodes\ndelete it with: gameday delete cluster %s\n",
 		info.Name, time.Since(began).Seconds(), info.Kubeconfig, info.Name)
+	if definition != nil {
+		if err := a.deployApp(ctx, with, definition, info); err != nil {
+			return err
+		}
+	}
 	if a.output != render.Text {
 		return render.Object(a.Stdout, a.output, info)
 	}

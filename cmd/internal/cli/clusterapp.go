@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/orchestrator/stack"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+// appFlags are the application that create cluster puts on a new cluster.
+type appFlags struct {
+	app     string
+	profile string
+	rate    float64
+}
+
+func (f *appFlags) register(a *app, cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.app, "app", "", "application to deploy, with monitoring and load; see gameday get apps")
+	flags.StringVar(&f.profile, "load-profile", "default", "load profile of the application")
+	flags.Float64Var(&f.rate, "rate", 0, "requests per second (default: the profile's)")
+	_ = cmd.RegisterFlagCompletionFunc("app", completeNames(func() []string {
+		c, _ := a.catalogs()
+		return c.apps.IDs()
+	}))
+}
+
+// definition resolves the application before anything is started; nil where none is asked for.
+func (f *appFlags) definition(a *app) (*workloads.Definition, error) {
+	if f.app == "" {
+		return nil, nil
+	}
+	c, err := a.catalogs()
+	if err != nil {
+		return nil, err
+	}
+	return c.apps.Get(f.app)
+}
+
+// deployApp puts the application on the cluster and waits until it is ready under load.
+func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.Definition, info embedded.Info) error {
+	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config.QPS, config.Burst = 200, 400
+	s, err := stack.New(stack.Params{
+		App: definition, Namespace: definition.Namespace, Profile: f.profile, Rate: f.rate, REST: config, Log: a.logger(),
+	})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.Deploy(ctx); err != nil {
+		return fmt.Errorf("deploy app %s: %w", definition.ID, err)
+	}
+	fmt.Fprintf(a.notes(), "app %s is ready under load after %.1fs, in namespace %s\n", definition.ID, time.Since(began).Seconds(), definition.Namespace)
+	return nil
+}
