@@ -124,9 +124,8 @@ func (k *Kubectl) Run(ctx context.Context, c Command) Output {
 		defer run.close()
 		done <- run.execute()
 	}()
-	failed, ended := run.wait(limited, done)
-	out := Output{Text: run.text(), Failed: failed}
-	if ended && limited.Err() == nil {
+	out, ended := run.wait(limited, done)
+	if ended {
 		return out
 	}
 	switch {
@@ -158,7 +157,8 @@ type run struct {
 
 func (k *Kubectl) newRun(ctx context.Context, argv []string, stdin string) (*run, error) {
 	adopt()
-	config, end := k.access.Scoped(ctx)
+	// The connections outlive ctx until the output up to then is safe; see wait.
+	config, end := k.access.Scoped(context.WithoutCancel(ctx))
 	r := &run{argv: argv, stdout: newBuffer(), stderr: newBuffer(), prefix: k.workspace + string(os.PathSeparator)}
 	if stdin != "" {
 		// kubectl reads the process's own standard input for -f -, so it is given a file instead.
@@ -204,21 +204,23 @@ func (r *run) execute() (failed bool) {
 	return false
 }
 
-func (r *run) wait(ctx context.Context, done <-chan bool) (failed, ended bool) {
+// wait waits for the command's end. A command that outlives ctx loses its connections; its output is what it had printed
+// until then, without its complaints about that.
+func (r *run) wait(ctx context.Context, done <-chan bool) (out Output, ended bool) {
 	select {
-	case failed = <-done:
-		return failed, true
+	case failed := <-done:
+		return Output{r.text(), failed}, true
 	case <-ctx.Done():
 	}
+	out = Output{Text: r.text()}
 	r.end()
 	late := time.NewTimer(grace)
 	defer late.Stop()
 	select {
-	case failed = <-done:
-		return failed, true
+	case <-done:
 	case <-late.C:
-		return true, false
 	}
+	return out, false
 }
 
 func (r *run) close() {

@@ -7,6 +7,8 @@ import (
 	_ "unsafe" // For go:linkname.
 
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+
+	"github.com/gameday-bench/gameday/internal/kubeversion"
 )
 
 // terminationSignals are the signals on which kubectl's watching commands call os.Exit. They belong to this process, which
@@ -19,8 +21,10 @@ var terminationSignals []os.Signal
 const neverSent = syscall.Signal(61)
 
 // adopt makes kubectl fit to live in this process: its fatal errors end the command instead of the process, and it leaves
-// the process's signals alone. Both are process-wide, and set once.
+// the process's signals alone. It also learns its version. All are process-wide, and set once.
 var adopt = sync.OnceFunc(func() {
+	// A wrong version only shows in kubectl version.
+	_ = kubeversion.Set()
 	terminationSignals = []os.Signal{neverSent}
 	cmdutil.BehaviorOnFatal(func(message string, code int) { panic(exit{message, code}) })
 })

@@ -76,7 +76,7 @@ func (k *Kubectl) tree(config *rest.Config, r *run, stdin io.Reader) *cobra.Comm
 	root.SetErr(r.stderr)
 	g := &getter{kubectl: k, config: config, warn: func(s string) { r.stderr.writeLine("Warning: " + s) }}
 	addGlobalFlags(root, g)
-	f := cmdutil.NewFactory(g)
+	f := cmdutil.NewFactory(cmdutil.NewMatchVersionFlags(g))
 	groups := commandGroups(f, streams)
 	groups.Add(root)
 	templates.ActsAsRootCommand(root, []string{"options"}, groups...)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,14 +8,10 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"k8s.io/client-go/rest"
 )
-
-// maxBody bounds what is read of a write: the API server's own limit is 3 MiB.
-const maxBody = 4 << 20
 
 // kube is the proxy in front of the API server.
 type kube struct {
@@ -184,9 +179,8 @@ func (k *kube) judgeWrite(r *http.Request, t target) (answer, bool) {
 	if do == "get" || do == "list" || do == "watch" || t.kind != pathResource {
 		return answer{}, false
 	}
-	contentType := r.Header.Get("Content-Type")
-	if strings.Contains(contentType, "protobuf") || strings.Contains(contentType, "cbor") || contentType == "application/yaml" {
-		return status(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "the body must be JSON", t), true
+	if err := toJSON(r); err != nil {
+		return status(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "the body must be JSON: "+err.Error(), t), true
 	}
 	if do == "deletecollection" && t.namespace == "" && (t.mayBeHidden() || t.resource == "namespaces") {
 		return forbidden(t, do, "delete them by name"), true
@@ -262,24 +256,4 @@ func (k *kube) get(r *http.Request, t target) (map[string]any, bool) {
 	}
 	doc, err := decode(body)
 	return doc, err == nil
-}
-
-// readJSON reads the request's body, if it is JSON, and leaves it to be read again.
-func readJSON(r *http.Request) (map[string]any, bool) {
-	if r.Body == nil {
-		return nil, false
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
-	if err != nil {
-		return nil, false
-	}
-	setBody(r, body)
-	doc, err := decode(body)
-	return doc, err == nil
-}
-
-func setBody(r *http.Request, body []byte) {
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.ContentLength = int64(len(body))
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 }

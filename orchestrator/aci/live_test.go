@@ -1,0 +1,136 @@
+package aci_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gameday-bench/gameday/agents"
+	"github.com/gameday-bench/gameday/agents/agentstest"
+	"github.com/gameday-bench/gameday/orchestrator/aci"
+	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
+)
+
+// liveKubeconfig names an administrator's kubeconfig of a cluster with Chaos Mesh on it, to try the real thing.
+const liveKubeconfig = "GAMEDAY_TEST_KUBECONFIG"
+
+func openLive(t *testing.T, namespace string) *aci.Session {
+	t.Helper()
+	path := os.Getenv(liveKubeconfig)
+	if path == "" {
+		t.Skipf("%s is not set", liveKubeconfig)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	require.NoError(t, err)
+	brief := agentstest.Brief()
+	brief.Namespace, brief.Budget = namespace, agents.Budget{}
+	session, err := aci.Open(t.Context(), aci.Config{Brief: brief, Admin: config, Rules: proxy.DefaultRules()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, session.Close()) })
+	return session
+}
+
+func kubectl(t *testing.T, s *aci.Session, command string, stdin ...string) agents.Result {
+	t.Helper()
+	args := map[string]any{"command": command}
+	if len(stdin) > 0 {
+		args["stdin"] = stdin[0]
+	}
+	raw, err := json.Marshal(args)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	start := time.Now()
+	result, err := s.Call(ctx, "kubectl", raw)
+	require.NoError(t, err)
+	if os.Getenv("GAMEDAY_TEST_SHOW") != "" {
+		fmt.Printf("--- %s (%s, error %v)\n%s\n", command, time.Since(start).Round(time.Millisecond), result.IsError, result.Output)
+	}
+	return result
+}
+
+func TestLive(t *testing.T) {
+	s := openLive(t, "default")
+	for _, command := range []string{
+		"get nodes", "get ns", "get all -A", "api-resources", "api-versions", "get crd", "get validatingwebhookconfigurations",
+		"get mutatingwebhookconfigurations", "get events -A", "explain pods.spec.containers.name", "explain networkchaos", "get networkchaos -A",
+		"get ns chaos-mesh", "get pods -n chaos-mesh", "get clusterroles", "get clusterrolebindings", "auth can-i --list", "auth can-i create pods",
+		"auth can-i get networkchaos", "auth whoami", "version", "describe nodes", "get --raw /apis", "get --raw /metrics", "get --raw /openapi/v2",
+		"create token default -n kube-system", "get pods -n kube-system -o wide", "config view", "get svc -A -o yaml",
+	} {
+		out := kubectl(t, s, command)
+		require.NotContains(t, out.Output, "chaos-mesh.org", command)
+		require.NotContains(t, out.Output, "chaos-controller", command)
+	}
+}
+
+func TestLivePod(t *testing.T) {
+	s := openLive(t, "default")
+	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"box","labels":{"app":"box","gameday.dev/mark":"x"}},"spec":{"terminationGracePeriodSeconds":1,"containers":[{"name":"box","image":"registry.local/library/busybox:1.36","command":["sh","-c","echo started; while true; do echo tick; sleep 1; done"]}]}}`
+	kubectl(t, s, "delete pod box --ignore-not-found")
+	require.False(t, kubectl(t, s, "apply -f -", pod).IsError)
+	t.Cleanup(func() { kubectl(t, s, "delete pod box --wait=false") })
+	require.False(t, kubectl(t, s, "wait --for=condition=Ready pod/box --timeout=40s").IsError)
+	require.NoError(t, os.WriteFile(s.Workspace()+"/hello.txt", []byte("hello from the workspace\n"), 0o600))
+	for _, tc := range []struct{ command, stdin, want string }{
+		{"get pod box -o yaml", "", "name: box"},
+		{"exec box -- cat /etc/hostname /etc/resolv.conf", "", "nameserver"},
+		{"exec box -- sh -c 'echo $((6*7)) && hostname'", "", "42"},
+		{"exec -i box -- sh", "echo in; exit 3\n", "exit code 3"},
+		{"exec -it box -- echo tty", "", "tty"},
+		{"logs box --tail=2", "", "tick"},
+		{"logs -f box --tail=1", "", "stopped after 5s"},
+		{"get pods -w", "", "stopped after 5s"},
+		{"cp hello.txt box:/tmp/hello.txt", "", ""},
+		{"exec box -- cat /tmp/hello.txt", "", "hello from the workspace"},
+		{"cp box:/tmp/hello.txt back.txt", "", ""},
+		{"cp box:/tmp/hello.txt ../back.txt", "", "only files of the workspace"},
+		{"label pod box tier=test", "", "labeled"},
+		{"annotate pod box note=1", "", "annotated"},
+		{"create configmap cm --from-literal=a=1", "", "created"},
+		{"diff -f -", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"cm"},"data":{"a":"2"}}`, "+  a: \"2\""},
+		{"patch configmap cm -p '{\"data\":{\"a\":\"3\"}}'", "", "patched"},
+		{"get cm cm -o jsonpath='{.data.a}'", "", "3"},
+		{"delete cm cm", "", "deleted"},
+		{"describe pod box", "", "Started"},
+		{"events --for pod/box", "", "Started"},
+		{"auth can-i create pods", "", "yes"},
+		{"auth can-i create clusterrolebindings", "", "no"},
+		{"auth can-i --list", "", "*.apps"},
+		{"auth whoami", "", "oncall"},
+		{"version", "", "Client Version: v1.35"},
+		{"create token default", "", "."},
+		{"run quick --image=registry.local/library/busybox:1.36 --restart=Never --rm -i -- echo quick", "", "quick"},
+		{"create namespace chaos-mesh", "", "Forbidden"},
+		{"delete pod box --grace-period=0 --force", "", "deleted"},
+	} {
+		out := kubectl(t, s, tc.command, tc.stdin)
+		require.Contains(t, out.Output, tc.want, tc.command)
+		require.NotContains(t, out.Output, "gameday.dev/mark", tc.command)
+	}
+	data, err := os.ReadFile(s.Workspace() + "/back.txt")
+	require.NoError(t, err)
+	require.Equal(t, "hello from the workspace\n", string(data))
+	config, err := s.Connect(t.TempDir())
+	require.NoError(t, err)
+	require.FileExists(t, config.Kubeconfig)
+}
+
+// TestLiveHold keeps a session open for as long as GAMEDAY_TEST_HOLD says, for trying agents' own tools by hand.
+func TestLiveHold(t *testing.T) {
+	hold, err := time.ParseDuration(os.Getenv("GAMEDAY_TEST_HOLD"))
+	if err != nil {
+		t.Skip("GAMEDAY_TEST_HOLD is not set")
+	}
+	s := openLive(t, "default")
+	dir := os.Getenv("GAMEDAY_TEST_DIR")
+	_, err = s.Connect(dir)
+	require.NoError(t, err)
+	<-time.After(hold)
+}
