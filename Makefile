@@ -3,7 +3,7 @@
 export CGO_ENABLED := 0
 GO       ?= go
 BIN      := $(CURDIR)/bin
-BINARIES := gameday gameday-cluster gameday-dns gameday-mysql gameday-pod gameday-prometheus
+BINARIES := gameday gameday-cluster gameday-pod gameday-mysql gameday-dns gameday-prometheus
 # Kubernetes is linked into one binary: without debug information the link takes half the time and the file half the space.
 LDFLAGS  := -s -w
 # Tests of whole clusters start dozens of processes each: one package at a time on small machines.
