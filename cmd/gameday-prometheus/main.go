@@ -8,10 +8,11 @@ import (
 	"github.com/gameday-bench/gameday/workloads/monitoring/kubestate"
 	"github.com/gameday-bench/gameday/workloads/monitoring/prometheus"
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/shell"
 )
 
 func main() {
 	var registry program.Registry
 	registry.Register(prometheus.Image(), kubestate.Image())
-	os.Exit(program.Main(&registry, nil, os.Args[1:]))
+	os.Exit(program.Main(&registry, shell.Run, os.Args[1:]))
 }
