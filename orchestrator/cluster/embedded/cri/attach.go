@@ -60,6 +60,26 @@ func (r *Runtime) SandboxAt(addr netip.Addr) (string, error) {
 	return r.newestReady(func(s *sandboxPod) bool { return s.ip == ip && !s.hostNetwork() })
 }
 
+// Sandbox is a pod that is on the network.
+type Sandbox struct {
+	ID        string
+	Labels    map[string]string
+	CreatedAt time.Time
+	// HostNetwork is set for a pod that uses the node's own stack.
+	HostNetwork bool
+}
+
+// Sandboxes lists the ready sandboxes.
+func (r *Runtime) Sandboxes() []Sandbox {
+	var out []Sandbox
+	for _, s := range r.snapshotSandboxes() {
+		if s.state() == runtimeapi.PodSandboxState_SANDBOX_READY {
+			out = append(out, Sandbox{s.id, s.config.Labels, time.Unix(0, s.createdAt), s.hostNetwork()})
+		}
+	}
+	return out
+}
+
 func (r *Runtime) newestReady(match func(*sandboxPod) bool) (string, error) {
 	ready := slices.DeleteFunc(r.snapshotSandboxes(), func(s *sandboxPod) bool {
 		return s.state() != runtimeapi.PodSandboxState_SANDBOX_READY || !match(s)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/kubernetes/pkg/kubelet/cadvisor"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 )
 
 // podsCgroup is the name of the total of all pods.
@@ -25,6 +26,8 @@ type usageSource interface {
 	Usages() []cri.Usage
 	// NodeCPU is the CPU time of all containers that ever ran.
 	NodeCPU() time.Duration
+	// Sandboxes lists the pods that are on the network.
+	Sandboxes() []cri.Sandbox
 	// DiskUsage is what the runtime's directory takes, in bytes and files.
 	DiskUsage() (bytes, inodes uint64)
 }
@@ -33,7 +36,9 @@ type usageSource interface {
 type advisor struct {
 	machine *machine
 	source  usageSource
-	dir     string // The node's directory: the device name of its file system.
+	dir     string // The node's directory.
+	// traffic reads a sandbox's network counters; false when it has left the network.
+	traffic func(sandboxID string) (network.Traffic, bool)
 
 	mu   sync.Mutex
 	last map[string]instant
@@ -48,8 +53,8 @@ type instant struct {
 
 var _ cadvisor.Interface = (*advisor)(nil)
 
-func newAdvisor(m *machine, source usageSource, dir string) *advisor {
-	return &advisor{machine: m, source: source, dir: dir, last: map[string]instant{}}
+func newAdvisor(m *machine, source usageSource, dir string, traffic func(string) (network.Traffic, bool)) *advisor {
+	return &advisor{machine: m, source: source, dir: dir, traffic: traffic, last: map[string]instant{}}
 }
 
 func (a *advisor) Start() error { return nil }
@@ -114,8 +119,9 @@ func (a *advisor) rate(name string, now time.Time, cpu time.Duration) uint64 {
 	return r
 }
 
-// ContainerInfoV2 reports the node's total: the kubelet takes containers from the runtime itself.
-func (a *advisor) ContainerInfoV2(name string, _ cadvisorapiv2.RequestOptions) (map[string]cadvisorapiv2.ContainerInfo, error) {
+// ContainerInfoV2 reports the node's total and, when it is asked for everything below, the pods' network: the rest of a
+// container's figures the kubelet takes from the runtime itself.
+func (a *advisor) ContainerInfoV2(name string, opts cadvisorapiv2.RequestOptions) (map[string]cadvisorapiv2.ContainerInfo, error) {
 	now := time.Now()
 	cpu, mem := a.total(name != podsCgroup)
 	stats := &cadvisorapiv2.ContainerStats{
@@ -123,13 +129,46 @@ func (a *advisor) ContainerInfoV2(name string, _ cadvisorapiv2.RequestOptions) (
 		CpuInst: &cadvisorapiv2.CpuInstStats{Usage: cadvisorapiv2.CpuInstUsage{Total: a.rate(name, now, cpu)}},
 	}
 	stats.Cpu.Usage.Total = uint64(cpu)
-	return map[string]cadvisorapiv2.ContainerInfo{name: {
+	out := map[string]cadvisorapiv2.ContainerInfo{name: {
 		Spec: cadvisorapiv2.ContainerSpec{
 			CreationTime: a.machine.booted, HasCpu: true, HasMemory: true,
 			Memory: cadvisorapiv2.MemorySpec{Limit: a.machine.memory},
 		},
 		Stats: []*cadvisorapiv2.ContainerStats{stats},
-	}}, nil
+	}}
+	if opts.Recursive {
+		for path, p := range a.podTraffic() {
+			out[path] = cadvisorapiv2.ContainerInfo{
+				Spec: cadvisorapiv2.ContainerSpec{CreationTime: p.CreatedAt, Labels: p.Labels, HasNetwork: true},
+				Stats: []*cadvisorapiv2.ContainerStats{{
+					Timestamp: now, Network: &cadvisorapiv2.NetworkStats{Interfaces: []cadvisorapi.InterfaceStats{p.eth0}},
+				}},
+			}
+		}
+	}
+	return out, nil
+}
+
+// podCounters is a pod with what its interface has counted.
+type podCounters struct {
+	cri.Sandbox
+	eth0 cadvisorapi.InterfaceStats
+}
+
+// podTraffic returns the network counters of every pod with a stack of its own, by cgroup-like path.
+func (a *advisor) podTraffic() map[string]podCounters {
+	out := map[string]podCounters{}
+	for _, s := range a.source.Sandboxes() {
+		t, ok := a.traffic(s.ID)
+		if !ok || s.HostNetwork {
+			continue
+		}
+		out[podsCgroup+"/pod"+s.Labels["io.kubernetes.pod.uid"]+"/"+s.ID] = podCounters{s, cadvisorapi.InterfaceStats{
+			Name: "eth0", RxBytes: t.RxBytes, RxPackets: t.RxPackets, RxDropped: t.RxDropped,
+			TxBytes: t.TxBytes, TxPackets: t.TxPackets, TxDropped: t.TxDropped,
+		}}
+	}
+	return out
 }
 
 // GetRequestedContainersInfo reports the node and every container, as /metrics/cadvisor shows them.
@@ -146,6 +185,15 @@ func (a *advisor) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOption
 				CreationTime: a.machine.booted, HasCpu: true, HasMemory: true, Memory: cadvisorapi.MemorySpec{Limit: a.machine.memory},
 			},
 			Stats: []*cadvisorapi.ContainerStats{stats},
+		}
+	}
+	for path, p := range a.podTraffic() {
+		out[path] = &cadvisorapi.ContainerInfo{
+			ContainerReference: cadvisorapi.ContainerReference{Id: p.ID, Name: path, Aliases: []string{p.ID}, Namespace: "gameday"},
+			Spec:               cadvisorapi.ContainerSpec{CreationTime: p.CreatedAt, Labels: p.Labels, HasNetwork: true},
+			Stats: []*cadvisorapi.ContainerStats{{
+				Timestamp: now, Network: cadvisorapi.NetworkStats{InterfaceStats: p.eth0, Interfaces: []cadvisorapi.InterfaceStats{p.eth0}},
+			}},
 		}
 	}
 	for _, u := range a.source.Usages() {

@@ -32,6 +32,7 @@ import (
 	"k8s.io/kubernetes/pkg/util/oom"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
@@ -134,6 +135,8 @@ type kubeletNode struct {
 	runtime *cri.Runtime
 	machine *machine
 	dial    dialFunc
+	// traffic reads a sandbox's network counters.
+	traffic func(sandboxID string) (network.Traffic, bool)
 }
 
 // start starts the kubelet. It runs until the process ends: upstream's has no way to stop.
@@ -191,7 +194,7 @@ func (k *kubeletNode) dependencies(recorder record.EventRecorder) *kubelet.Depen
 		OnHeartbeatFailure:       func() {},
 		RemoteRuntimeService:     k.runtime,
 		RemoteImageService:       k.runtime.ImageService(),
-		CAdvisorInterface:        newAdvisor(k.machine, k.runtime, k.cluster.NodeDir(k.node.Name)),
+		CAdvisorInterface:        newAdvisor(k.machine, k.runtime, k.cluster.NodeDir(k.node.Name), k.traffic),
 		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet),
 		OSInterface:              nodeOS{name: k.node.Name, logs: k.paths.links},
 		VolumePlugins:            volumePlugins(k.paths.host),

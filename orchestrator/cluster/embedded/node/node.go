@@ -63,12 +63,15 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := serveEgress(ctx, cluster.EgressSocket(name), dial, log); err != nil {
 		return err
 	}
+	if err := waitForAPIServer(ctx, cl.main); err != nil {
+		return stopped(ctx, err)
+	}
 	startServices(ctx, cl, cluster, n, netw, rt, log)
 	m, err := newMachine(cluster, n, time.Now())
 	if err != nil {
 		return err
 	}
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, dial: dial}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, dial: dial, traffic: podNetwork{netw}.traffic}
 	if err := k.start(ctx); err != nil {
 		return err
 	}
@@ -142,4 +145,12 @@ type podNetwork struct{ *network.Network }
 
 func (n podNetwork) AddPod(id string, hostNetwork bool) (cri.Pod, error) {
 	return n.Network.AddPod(network.PodConfig{ID: id, HostNetwork: hostNetwork})
+}
+
+func (n podNetwork) traffic(sandboxID string) (network.Traffic, bool) {
+	pod, ok := n.Network.Pod(sandboxID)
+	if !ok {
+		return network.Traffic{}, false
+	}
+	return pod.Traffic(), true
 }

@@ -59,6 +59,24 @@ func runnable(pod *v1.Pod) *v1.Pod {
 	return pod
 }
 
+// waitForAPIServer waits until the API server is ready. What is started earlier would fail, and come back only after
+// back-offs of seconds.
+func waitForAPIServer(ctx context.Context, client kubernetes.Interface) error {
+	tick := time.NewTicker(nodePoll)
+	defer tick.Stop()
+	for {
+		_, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the API server: %w (last: %w)", ctx.Err(), err)
+		case <-tick.C:
+		}
+	}
+}
+
 // waitForNode waits until the node exists and ok holds for it.
 func waitForNode(ctx context.Context, client kubernetes.Interface, name string, ok func(*v1.Node) bool) error {
 	tick := time.NewTicker(nodePoll)
