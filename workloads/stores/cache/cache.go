@@ -29,12 +29,16 @@ const (
 // Version is the version of Redis that is announced.
 const Version = "7.4.1"
 
-// housekeeping is how often memory is measured and evicted.
-const housekeeping = time.Second
+// housekeeping is how often memory is measured and evicted, tick how often the clock of the engine is moved: the engine can
+// follow the clock by itself, but then looks at every key for every command.
+const (
+	housekeeping = time.Second
+	tick         = 100 * time.Millisecond
+)
 
 // gcPercent and memoryLimit keep the process small.
 const (
-	gcPercent   = 60
+	gcPercent   = 150
 	memoryLimit = 96 << 20
 )
 
@@ -56,8 +60,6 @@ func Run(ctx context.Context, sys *program.Sys) error {
 	}
 	log := slog.New(slog.NewTextHandler(sys.Stdout, nil))
 	engine := miniredis.NewMiniRedis()
-	// Expiry follows the clock; without it keys would live until somebody moves the time by hand.
-	engine.ClockTTL(true)
 	defer engine.Close()
 	s := &server{engine: engine, settings: settings, clock: sys.Clock, started: sys.Clock.Now(), used: map[string]time.Time{}}
 	if err := s.start(); err != nil {
@@ -101,12 +103,19 @@ func (s *server) serve(ctx context.Context, listener, admin net.Listener) error 
 	})
 	group.Go(func() error { return ended(groupCtx, web.Serve(admin)) })
 	group.Go(func() error {
-		ticker := s.clock.NewTicker(housekeeping)
+		ticker := s.clock.NewTicker(tick)
 		defer ticker.Stop()
+		last, kept := s.clock.Now(), s.clock.Now()
 		for {
 			select {
 			case <-ticker.C():
-				s.housekeep()
+				now := s.clock.Now()
+				s.engine.FastForward(now.Sub(last))
+				last = now
+				if now.Sub(kept) >= housekeeping {
+					kept = now
+					s.housekeep()
+				}
 			case <-groupCtx.Done():
 				return errors.Join(ignoreClosed(listener.Close()), ignoreClosed(web.Close()))
 			}

@@ -54,6 +54,8 @@ type change struct {
 type journal struct {
 	instance *instance
 	dir      string
+	// ctx is what values are written with; commits come one at a time.
+	ctx *sql.Context
 
 	mu   sync.Mutex
 	log  *os.File
@@ -67,7 +69,9 @@ var (
 	_ mysql_db.MySQLDbPersistence = (*journal)(nil)
 )
 
-func newJournal(i *instance, dir string) *journal { return &journal{instance: i, dir: dir} }
+func newJournal(i *instance, dir string) *journal {
+	return &journal{instance: i, dir: dir, ctx: sql.NewEmptyContext()}
+}
 
 func (j *journal) path(name string) string { return path.Join(j.dir, name) }
 
@@ -106,7 +110,7 @@ func (j *journal) Commit(changes []engine.Change, definitions bool) error {
 	}
 	r := record{Changes: make([]change, len(changes))}
 	for i, c := range changes {
-		row, err := encodeRow(c.Schema, c.Row)
+		row, err := encodeRow(j.ctx, c.Schema, c.Row)
 		if err != nil {
 			return err
 		}
@@ -159,7 +163,7 @@ func (j *journal) snapshot() error {
 				return err
 			}
 			err := t.Rows(func(id uint64, row sql.Row) error {
-				values, err := encodeRow(t.Schema, row)
+				values, err := encodeRow(j.ctx, t.Schema, row)
 				if err != nil {
 					return err
 				}
@@ -313,9 +317,8 @@ const (
 )
 
 // encodeRow writes values as SQL shows them.
-func encodeRow(schema sql.Schema, row sql.Row) ([]*string, error) {
+func encodeRow(ctx *sql.Context, schema sql.Schema, row sql.Row) ([]*string, error) {
 	out := make([]*string, len(row))
-	ctx := sql.NewEmptyContext()
 	for i, v := range row {
 		if v == nil {
 			continue

@@ -47,7 +47,7 @@ const (
 
 // gcPercent and memoryLimit keep the process small.
 const (
-	gcPercent   = 50
+	gcPercent   = 100
 	memoryLimit = 192 << 20
 )
 

@@ -25,13 +25,13 @@ import (
 
 // testStore is a running store with its own directory.
 type testStore struct {
-	t    *testing.T
+	t    testing.TB
 	sys  *program.Sys
 	port string
 	stop func()
 }
 
-func newSys(t *testing.T, env map[string]string, args ...string) *program.Sys {
+func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
 	t.Helper()
 	sys, err := program.System(&program.Image{Repository: "registry.local/library/mysql", Tags: []string{Version}}, args)
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func newSys(t *testing.T, env map[string]string, args ...string) *program.Sys {
 	return sys
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func freePort(t *testing.T) string {
 }
 
 // start starts a store on dir. abandon leaves its files as a killed process would.
-func start(t *testing.T, dir string) *testStore {
+func start(t testing.TB, dir string) *testStore {
 	t.Helper()
 	s := &testStore{t: t, port: freePort(t)}
 	s.sys = newSys(t, map[string]string{
@@ -88,7 +88,7 @@ func (s *testStore) db(user, password, name string) *sql.DB {
 func (s *testStore) root() *sql.DB { return s.db("root", "it's", "shop") }
 func (s *testStore) app() *sql.DB  { return s.db("app", "secret", "shop") }
 
-func exec(t *testing.T, db interface {
+func exec(t testing.TB, db interface {
 	Exec(query string, args ...any) (sql.Result, error)
 }, statements ...string) {
 	t.Helper()

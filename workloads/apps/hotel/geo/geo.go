@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"math"
 	"slices"
 
@@ -60,9 +61,11 @@ func (g *server) Nearby(ctx context.Context, req *hotelpb.NearbyRequest) (*hotel
 	dLat := radius / stay.KilometresPerDegree
 	dLon := dLat / max(0.01, math.Cos(req.Lat*math.Pi/180))
 	var points []point
-	err := g.db.Query(ctx, "select points in box",
-		"SELECT hotel_id, lat, lon FROM point WHERE lat BETWEEN ? AND ? AND lon BETWEEN ? AND ?",
-		[]any{req.Lat - dLat, req.Lat + dLat, req.Lon - dLon, req.Lon + dLon}, func(rows *sql.Rows) error {
+	// Numbers in scientific notation are DOUBLE to MySQL; others are DECIMAL and would be converted for every row.
+	query := fmt.Sprintf("SELECT hotel_id, lat, lon FROM point WHERE lat BETWEEN %e AND %e AND lon BETWEEN %e AND %e",
+		req.Lat-dLat, req.Lat+dLat, req.Lon-dLon, req.Lon+dLon)
+	err := g.db.Query(ctx, "select points in box", query, nil,
+		func(rows *sql.Rows) error {
 			var p point
 			var lat, lon float64
 			if err := rows.Scan(&p.id, &lat, &lon); err != nil {

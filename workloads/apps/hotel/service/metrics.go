@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,10 +55,14 @@ func newMetrics(sys *program.Sys) *metrics {
 	return m
 }
 
-// addAdmin serves /metrics.
+// addAdmin serves /metrics and, with PPROF set, the profiles of net/http/pprof.
 func (s *Service) addAdmin(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 3}))
+	if s.Sys.Getenv("PPROF") != "" {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	return s.addHTTP(ctx, "admin", ":"+s.Setting("METRICS_PORT", AdminPort), mux)
 }
 

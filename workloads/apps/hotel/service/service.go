@@ -17,7 +17,7 @@ import (
 
 // The memory of a service is small, so the collector runs often and the limit is soft.
 const (
-	gcPercent   = 60
+	gcPercent   = 150
 	memoryLimit = 96 << 20
 )
 
