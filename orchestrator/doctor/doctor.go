@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
@@ -28,6 +30,8 @@ type Options struct {
 	RuntimeDir string
 	// Concurrency is the number of clusters at a time; 0 is 1.
 	Concurrency int
+	// Quick leaves out what takes longer than milliseconds: starting the binaries.
+	Quick bool
 	// Root is where /proc and /sys are; empty means the machine's own.
 	Root string
 }
@@ -49,7 +53,7 @@ func Run(ctx context.Context, o Options) []Check {
 		o.RuntimeDir = embedded.BaseDir()
 	}
 	var out []Check
-	out = append(out, binaries(ctx)...)
+	out = append(out, binaries(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))
 	out = append(out, directory("run directory", o.OutDir, runDisk, "--out"), directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
 	out = append(out, socketPath(o), loopback(ctx), fileLimit(o), processLimit(o), pidfd())
@@ -68,4 +72,23 @@ func order(c Check) int {
 // Healthy reports whether every required check is right.
 func Healthy(checks []Check) bool {
 	return !slices.ContainsFunc(checks, func(c Check) bool { return c.Required && !c.OK })
+}
+
+// Error is nil where every required check is right; else it says which are not, of party infra, with what to do as its hint.
+func Error(checks []Check) error {
+	var wrong, hints []string
+	for _, c := range checks {
+		if !c.Required || c.OK {
+			continue
+		}
+		wrong = append(wrong, c.Name+": "+c.Detail)
+		if c.Hint != "" {
+			hints = append(hints, c.Name+": "+c.Hint)
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	err := errs.Newf(errs.Infra, "this machine is not ready: %s", strings.Join(wrong, "; "))
+	return errs.Hint(err, "%s", strings.Join(append(hints, "see all with: gameday doctor"), "; "))
 }

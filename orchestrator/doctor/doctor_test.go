@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 )
 
@@ -85,6 +86,15 @@ func TestDirectories(t *testing.T) {
 		require.NoError(t, os.Chmod(locked, 0o500))
 		require.Contains(t, find(t, doctor.Run(t.Context(), doctor.Options{OutDir: locked}), "run directory").Detail, "cannot be written")
 	}
+}
+
+func TestErrorSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, doctor.Error([]doctor.Check{{Name: "a", OK: true, Required: true}, {Name: "b"}}))
+	err := doctor.Error([]doctor.Check{{Name: "a", Required: true, Detail: "none", Hint: "get one"}, {Name: "b"}, {Name: "c", Required: true, Detail: "too small"}})
+	require.EqualError(t, err, "this machine is not ready: a: none; c: too small")
+	require.Equal(t, errs.Infra, errs.PartyOf(err))
+	require.Equal(t, "a: get one; see all with: gameday doctor", errs.HintOf(err))
 }
 
 func TestReadOnlyFileSystem(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gameday-bench/gameday/agents"
 	_ "github.com/gameday-bench/gameday/agents/all" // Registers the agents.
+	agentcatalog "github.com/gameday-bench/gameday/agents/catalog"
 	"github.com/gameday-bench/gameday/faults"
 	_ "github.com/gameday-bench/gameday/faults/types" // Registers the types of faults.
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -38,6 +39,11 @@ func loadCatalogs(packs []string) (*catalogs, error) {
 	}
 	var list yamlx.ErrorList
 	var err error
+	for _, pack := range packs {
+		if err := agentcatalog.RegisterPack(pack); err != nil {
+			addTo(&list, err)
+		}
+	}
 	c.apps, err = workloads.LoadCatalog(appSources...)
 	addTo(&list, err)
 	c.faults, err = faults.LoadCatalog(faultSources...)

@@ -74,6 +74,9 @@ Exit code 3 when a proof fails.`,
 }
 
 func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, seed int64, mode string, multiplier float64) error {
+	if err := a.preflight(cmd.Context(), a.Cwd, 1); err != nil {
+		return err
+	}
 	observer, err := a.progress(mode)
 	if err != nil {
 		return err

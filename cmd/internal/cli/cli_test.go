@@ -249,6 +249,19 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, p.err.String(), "memory: buy some\npidfd: never mind\nerror: 1 check failed\n")
 }
 
+func TestNothingIsStartedOnAMachineThatIsNotReady(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"run", "smoke", "--agent", "nop"}, {"check", "problem", "hotel-scaled-to-zero"}, {"create", "cluster"}} {
+		p := newProcess(t, args...) // Its backend fails the test when something is started.
+		p.Backend.Doctor = func(context.Context, doctor.Options) []doctor.Check {
+			return []doctor.Check{{Name: "run directory", Required: true, Detail: "disk full", Hint: "free some space"}}
+		}
+		require.Equal(t, 6, p.main(), args)
+		require.Contains(t, p.err.String(), "error: this machine is not ready: run directory: disk full\nhint: run directory: free some space;")
+		require.Empty(t, p.out.String())
+	}
+}
+
 func TestClusters(t *testing.T) {
 	t.Parallel()
 	clusters := map[string]embedded.Info{

@@ -76,6 +76,9 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Dur
 	if a.Executable == "" {
 		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
 	}
+	if err := a.preflight(cmd.Context(), a.Cwd, 1); err != nil {
+		return err
+	}
 	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(want.Nodes, "node"))
 	late := errs.Newf(errs.Infra, "create cluster %q: it was not ready after %s", want.Name, wait)
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), wait, late)

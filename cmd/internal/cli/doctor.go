@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,11 @@ func newDoctor(a *app) *cobra.Command {
 	outFlag(a, cmd)
 	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
 	return cmd
+}
+
+// preflight refuses to start what cannot work, before anything is started.
+func (a *app) preflight(ctx context.Context, out string, concurrency int) error {
+	return doctor.Error(a.Backend.Doctor(ctx, doctor.Options{OutDir: out, Concurrency: concurrency, Quick: true}))
 }
 
 func (a *app) printChecks(checks []doctor.Check) error {

@@ -110,6 +110,9 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	if f.dryRun {
 		return a.printPlan(plan)
 	}
+	if err := a.preflight(cmd.Context(), a.path(f.out), scenario.Concurrency); err != nil {
+		return err
+	}
 	observer, err := a.progress(f.progress)
 	if err != nil {
 		return err

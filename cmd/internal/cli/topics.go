@@ -75,14 +75,27 @@ It can be read at any moment, also after the process that wrote it was killed: t
 status of a trial is one of graded, agent_error, agent_timeout, budget_exhausted (these have scores), infra_error,
 fault_not_live, grader_error (these were tried again and have none) and cancelled.`
 
-const protocolTopic = `An agent is a program in any language. The harness starts it in an empty directory and speaks JSON lines with it on
-standard input and output; standard error is kept with the trial.
+const protocolTopic = `An agent is a program in any language. A directory agents/NAME/agent.yaml in a private pack (--catalog DIR) says how it
+is started and whether it speaks JSON lines or MCP:
 
-  <- {"type":"brief","brief":{"trialId":..., "prompt":..., "tasks":[...], "budget":{...}}, "tools":[...]}
+  apiVersion: gameday.dev/v1
+  kind: Agent
+  id: mine
+  description: My agent.
+  transport: stdio            # or mcp
+  command: [python3, "${dir}/mine.py"]
+  env: [MY_API_KEY]           # variables that are passed on; no others are
+
+It runs in an empty directory. With stdio it reads and writes one JSON object a line; standard error is kept with the
+trial. docs/protocol.md has every message.
+
+  <- {"type":"brief","protocol":1,"brief":{"prompt":"...","tasks":[...],"budget":{...},...},"tools":[...]}
   -> {"type":"call","id":1,"tool":"kubectl","args":{"command":"get pods -n hotel"}}
-  <- {"type":"result","id":1,"result":{"output":"...","isError":false}}
+  <- {"type":"result","id":1,"output":"..."}
   -> {"type":"call","id":2,"tool":"submit_detection","args":{"anomaly":true}}
+  <- {"type":"result","id":2,"output":"..."}
   -> {"type":"done"}
 
-Answers are handed in with the tools submit_detection, submit_localization, submit_diagnosis and submit_mitigation. The same
-tools are served to Go agents and to any MCP client; see "gameday help mcp".`
+Answers are handed in with the tools submit_detection, submit_localization, submit_diagnosis and submit_mitigation. With mcp
+the same tools are served over streamable HTTP (GAMEDAY_MCP_URL, GAMEDAY_MCP_TOKEN) and through
+"gameday mcp --trial $GAMEDAY_MCP_SOCKET", for clients that launch their servers themselves.`
