@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -92,14 +93,17 @@ func (l *lineReader) drain() {
 	}
 }
 
-// boundedWriter passes on the first bytes of a stream and counts the rest.
+// boundedWriter passes on the first bytes of a stream and counts the rest. It is safe for concurrent use.
 type boundedWriter struct {
+	mu      sync.Mutex
 	to      io.Writer
 	left    int64
 	dropped int64
 }
 
 func (b *boundedWriter) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n := min(int64(len(p)), b.left)
 	if n > 0 {
 		// A log that cannot be written must not stop the agent.
@@ -111,6 +115,8 @@ func (b *boundedWriter) Write(p []byte) (int, error) {
 }
 
 func (b *boundedWriter) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.dropped > 0 {
 		fmt.Fprintf(b.to, "\n[%d bytes more were dropped]\n", b.dropped)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -109,14 +108,24 @@ func (p *process) end(patience time.Duration) string {
 	p.stdin.Close()
 	waited := make(chan error, 1)
 	go func() { waited <- p.cmd.Wait() }()
+	if err := p.reap(patience, waited); err != nil {
+		return err.Error()
+	}
+	return p.cmd.ProcessState.String()
+}
+
+// reap makes sure that nothing of the process is left: itself (unless waited is nil, for one that has ended), its group,
+// its pipes and its directory.
+func (p *process) reap(patience time.Duration, waited <-chan error) (err error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	var err error
-	select {
-	case err = <-waited:
-	case <-timer.C:
-		_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
-		err = <-waited
+	if waited != nil {
+		select {
+		case err = <-waited:
+		case <-timer.C:
+			_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+			err = <-waited
+		}
 	}
 	// Grandchildren may live on in the group, and hold the pipes.
 	_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
@@ -129,9 +138,6 @@ func (p *process) end(patience time.Duration) string {
 	}
 	p.errIn.Close()
 	p.stderr.finish()
-	os.RemoveAll(filepath.Clean(p.dir))
-	if err != nil {
-		return err.Error()
-	}
-	return p.cmd.ProcessState.String()
+	os.RemoveAll(p.dir)
+	return err
 }

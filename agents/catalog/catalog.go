@@ -1,0 +1,166 @@
+// Package catalog holds the external agents: directories with an agent.yaml that says how to start a process that speaks
+// JSON lines or MCP. A private pack adds more with --catalog DIR: DIR/agents/<id>/agent.yaml.
+package catalog
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gameday-bench/gameday/agents"
+	"github.com/gameday-bench/gameday/agents/mcp"
+	"github.com/gameday-bench/gameday/agents/stdio"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/yamlx"
+)
+
+// File is the name of an agent's file.
+const File = "agent.yaml"
+
+//go:embed */agent.yaml
+var embedded embed.FS
+
+// Entry is one agent.yaml.
+type Entry struct {
+	APIVersion  string `yaml:"apiVersion" json:"apiVersion"` // gameday.dev/v1
+	Kind        string `yaml:"kind" json:"kind"`             // Agent
+	ID          string `yaml:"id" json:"id"`
+	Description string `yaml:"description" json:"description"`
+	// Transport is stdio (JSON lines) or mcp.
+	Transport string `yaml:"transport" json:"transport"`
+	// Command is the argument vector; ${dir} is the directory of the file. With transport mcp it may be empty: then somebody
+	// attaches by hand.
+	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
+	// Env are the names of environment variables that are passed on.
+	Env []string `yaml:"env,omitempty" json:"env,omitempty"`
+	// SetEnv are further variables.
+	SetEnv map[string]string `yaml:"setEnv,omitempty" json:"setEnv,omitempty"`
+	Limits Limits            `yaml:"limits,omitempty" json:"limits"`
+}
+
+// Limits bound the process; zero values mean stdio.Limits' defaults.
+type Limits struct {
+	Line  int           `yaml:"line,omitempty" json:"line,omitempty"`   // bytes
+	Total int64         `yaml:"total,omitempty" json:"total,omitempty"` // bytes
+	Calls int           `yaml:"calls,omitempty" json:"calls,omitempty"`
+	Idle  time.Duration `yaml:"idle,omitempty" json:"idle,omitempty"`
+	Exit  time.Duration `yaml:"exit,omitempty" json:"exit,omitempty"`
+}
+
+var (
+	idPattern  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// RegisterEmbedded registers the agents that are compiled in.
+func RegisterEmbedded() error { return register(embedded, "agents/catalog", "") }
+
+// RegisterPack registers the agents of a private pack: DIR/agents/<id>/agent.yaml. A pack without agents is fine. The error,
+// of party usage, is a yamlx.ErrorList of all that is wrong in any file; what is right is registered.
+func RegisterPack(pack string) error {
+	dir := filepath.Join(pack, "agents")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("find agents of pack: %w", err)
+	}
+	return register(os.DirFS(dir), filepath.ToSlash(dir), abs)
+}
+
+func register(fsys fs.FS, prefix, dir string) error {
+	files, err := fs.Glob(fsys, "*/"+File)
+	if err != nil {
+		return fmt.Errorf("list agents: %w", err)
+	}
+	var list yamlx.ErrorList
+	for _, file := range files {
+		shown := prefix + "/" + file
+		data, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			list.Add(shown, err)
+			continue
+		}
+		id := strings.TrimSuffix(file, "/"+File)
+		entry, err := Decode(shown, data, id)
+		if old, unknown := agents.Lookup(id); unknown == nil && old.Origin == shown {
+			continue // Read before, by another command line in this process.
+		}
+		if err == nil {
+			err = agents.Register(agents.Info{Name: entry.ID, Description: entry.Description, Origin: shown},
+				entry.factory(filepath.Join(dir, id)))
+			if err != nil {
+				err = yamlx.ErrorList{{File: shown, Line: 1, Path: "id", Message: err.Error()}}
+			}
+		}
+		var inner yamlx.ErrorList
+		if errors.As(err, &inner) {
+			list = append(list, inner...)
+		}
+	}
+	return errs.With(errs.Usage, list.Err())
+}
+
+// Decode reads one agent.yaml strictly. file is the name for errors; id is the name of its directory. The error is a
+// yamlx.ErrorList.
+func Decode(file string, data []byte, id string) (Entry, error) {
+	var e Entry
+	doc, err := yamlx.Parse(file, data)
+	if err != nil {
+		return e, err
+	}
+	if err := doc.Decode(&e); err != nil {
+		return e, err
+	}
+	var list yamlx.ErrorList
+	wrong := func(bad bool, path, format string, args ...any) {
+		if bad {
+			list = append(list, doc.Problem(path, format, args...))
+		}
+	}
+	wrong(e.APIVersion != "gameday.dev/v1", "apiVersion", "want gameday.dev/v1, got %q", e.APIVersion)
+	wrong(e.Kind != "Agent", "kind", "want Agent, got %q", e.Kind)
+	wrong(!idPattern.MatchString(e.ID), "id", "want lower-case words joined by dashes, got %q", e.ID)
+	wrong(e.ID != id, "id", "want the name of the directory, %q, got %q", id, e.ID)
+	wrong(e.Description == "", "description", "want one sentence")
+	wrong(e.Transport != "stdio" && e.Transport != "mcp", "transport", "want stdio or mcp, got %q", e.Transport)
+	wrong(e.Transport == "stdio" && len(e.Command) == 0, "command", "want the command that is the agent")
+	for i, name := range e.Env {
+		wrong(!envPattern.MatchString(name), yamlx.Index("env", i), "want the name of an environment variable, got %q", name)
+	}
+	for name := range e.SetEnv {
+		wrong(!envPattern.MatchString(name), yamlx.Child("setEnv", name), "want the name of an environment variable, got %q", name)
+	}
+	wrong(e.Limits.Line < 0 || e.Limits.Total < 0 || e.Limits.Calls < 0 || e.Limits.Idle < 0 || e.Limits.Exit < 0, "limits", "want no negative values")
+	return e, list.Err()
+}
+
+// factory makes the agent for a trial. dir is the directory of the file, empty for one that is compiled in.
+func (e Entry) factory(dir string) agents.Factory {
+	return func(p agents.Params) (agents.Agent, error) {
+		command := stdio.Command{
+			Env: e.Env, SetEnv: map[string]string{"GAMEDAY_SEED": fmt.Sprint(p.Seed)}, Stderr: p.Output,
+			Limits: stdio.Limits{Line: e.Limits.Line, Total: e.Limits.Total, Calls: e.Limits.Calls, Idle: e.Limits.Idle, Exit: e.Limits.Exit},
+		}
+		for _, arg := range e.Command {
+			command.Argv = append(command.Argv, strings.ReplaceAll(arg, "${dir}", dir))
+		}
+		for k, v := range e.SetEnv {
+			command.SetEnv[k] = v
+		}
+		if e.Transport == "stdio" {
+			return &command, nil
+		}
+		return &mcp.Agent{Command: command, Announce: func(socket, url, token string) {
+			p.Log.Info("trial is open to MCP clients", "attach", "gameday mcp --trial "+socket, "url", url)
+			fmt.Fprintf(p.Output, "attach with: gameday mcp --trial %s\nor over HTTP: %s with bearer token %s\n", socket, url, token)
+		}}, nil
+	}
+}
