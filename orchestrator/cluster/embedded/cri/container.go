@@ -11,8 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
-	"github.com/gameday-bench/gameday/internal/procx"
 )
 
 // containerState is where a container is in its life.
@@ -48,6 +46,7 @@ type container struct {
 	limits limits
 	procs  map[int]*process // The main process and those of exec, by process identifier.
 	main   *process
+	ended  bool // The main process has ended; nothing new may start.
 	oom    bool
 }
 
@@ -105,22 +104,10 @@ func (c *container) start() error {
 	return nil
 }
 
-// wait reaps the main process and records how it ended. As in a process namespace, nothing in the container outlives it.
+// wait waits for the end of the main process and records how it ended.
 func (c *container) wait(p *process) {
-	code := p.wait()
-	c.mu.Lock()
-	others := make([]int, 0, len(c.procs))
-	for pid := range c.procs {
-		if pid != p.pid {
-			others = append(others, pid)
-		}
-	}
-	c.mu.Unlock()
-	for _, pid := range others {
-		_ = procx.SignalGroup(pid, syscall.SIGKILL)
-	}
+	code := c.reap(p)
 	p.drain()
-	c.forget(p)
 	c.mu.Lock()
 	c.st.State, c.st.ExitCode = runtimeapi.ContainerState_CONTAINER_EXITED, int32(code)
 	c.st.FinishedAt = c.r.clock.Now().UnixNano()
@@ -143,18 +130,14 @@ func (c *container) wait(p *process) {
 // stop ends the container: SIGTERM, at most grace later SIGKILL. It returns when the container has ended.
 func (c *container) stop(ctx context.Context, grace time.Duration) error {
 	c.mu.Lock()
-	running := c.st.State == runtimeapi.ContainerState_CONTAINER_RUNNING
-	var pid int
-	if running {
-		pid = c.main.pid
-	}
+	running, main := c.st.State == runtimeapi.ContainerState_CONTAINER_RUNNING, c.main
 	c.mu.Unlock()
 	if !running {
 		return nil
 	}
 	if grace > 0 {
-		_ = procx.SignalGroup(pid, syscall.SIGTERM)
-		_ = procx.SignalGroup(pid, syscall.SIGCONT) // A throttled process has to see the signal.
+		c.signal(main, syscall.SIGTERM)
+		c.signal(main, syscall.SIGCONT) // A throttled process has to see the signal.
 		timer := c.r.clock.NewTimer(grace)
 		defer timer.Stop()
 		select {
@@ -164,7 +147,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 		case <-ctx.Done():
 		}
 	}
-	_ = procx.SignalGroup(pid, syscall.SIGKILL)
+	c.signal(main, syscall.SIGKILL)
 	select {
 	case <-c.exited:
 		return nil

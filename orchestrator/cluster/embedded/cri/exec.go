@@ -71,9 +71,8 @@ func (r *Runtime) Signal(id string, sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return procx.SignalGroup(c.main.pid, sig)
+	c.signal(c.main, sig) // Set once, before the container is seen to run.
+	return nil
 }
 
 // running finds a container that runs.
@@ -103,11 +102,10 @@ func (c *container) run(ctx context.Context, spec command, started func(*process
 	if started != nil {
 		started(p)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = procx.SignalGroup(p.pid, syscall.SIGKILL) })
-	code := p.wait()
+	stop := context.AfterFunc(ctx, func() { c.signal(p, syscall.SIGKILL) })
+	code := c.reap(p)
 	stop()
 	p.drain()
-	c.forget(p)
 	return code, ctx.Err()
 }
 

@@ -152,22 +152,32 @@ func copyOutput(to io.Writer, from io.Reader) {
 	}
 }
 
-// wait waits for the process to end and returns its exit code: 128 plus the signal when a signal ended it. What it left
-// behind in its process group is killed while the ended process still holds the group's identifier.
-func (p *process) wait() int {
-	for {
-		err := unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			break
+// reap waits for a process of the container to end, takes it out of the books, adds what it used to the container's total,
+// and returns its exit code: 128 plus the signal when a signal ended it. When the main process ends, everything in the
+// container is killed, as in a process namespace.
+//
+// Signals go to process groups. Until the ended process is collected its identifier cannot be given to another process, so
+// everything that sends signals has to lose sight of it before that.
+func (c *container) reap(p *process) int {
+	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	c.mu.Lock()
+	delete(c.procs, p.pid)
+	if p == c.main {
+		c.ended = true
+		for pid := range c.procs {
+			_ = procx.SignalGroup(pid, syscall.SIGKILL)
 		}
 	}
-	_ = procx.SignalGroup(p.pid, syscall.SIGKILL)
+	c.mu.Unlock()
+	_ = procx.SignalGroup(p.pid, syscall.SIGKILL) // What it left behind in its own group.
 	_ = p.cmd.Wait()
-	st, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if ok && st.Signaled() {
+	state := p.cmd.ProcessState
+	c.meter.addEnded(state.UserTime(), state.SystemTime())
+	if st, ok := state.Sys().(syscall.WaitStatus); ok && st.Signaled() {
 		return 128 + int(st.Signal())
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return state.ExitCode()
 }
 
 // drainTime bounds how long output is read after the process ended: a descendant may hold the pipe open.
@@ -194,20 +204,20 @@ func (p *process) release() {
 	}
 }
 
-// forget takes an ended process out of the container's books and adds what it used to the container's total.
-func (c *container) forget(p *process) {
-	state := p.cmd.ProcessState
+// signal sends sig to the process group of a process that has not ended; otherwise it does nothing.
+func (c *container) signal(p *process, sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.procs, p.pid)
-	c.meter.addEnded(state.UserTime(), state.SystemTime())
+	if c.procs[p.pid] == p {
+		_ = procx.SignalGroup(p.pid, sig)
+	}
 }
 
 // adopt enters a further process into the container's books, unless the container has ended meanwhile.
 func (c *container) adopt(p *process) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.main == nil || c.main.cmd.ProcessState != nil {
+	if c.main == nil || c.ended {
 		return false
 	}
 	c.procs[p.pid] = p
