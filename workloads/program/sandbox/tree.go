@@ -144,11 +144,12 @@ func (t *Tree) resolve(op, name string, follow bool) (mount, string, error) {
 		}
 		info, err := m.root.Lstat(rel)
 		if err != nil {
-			if last && errors.Is(err, fs.ErrNotExist) {
-				done = next
+			if errors.Is(err, fs.ErrNotExist) {
+				// What is missing holds no links: the operation itself says what it makes of that.
+				done, rest = path.Join(append([]string{next}, rest...)...), nil
 				continue
 			}
-			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: bare(err)}
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: cause(err)}
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			done = next
@@ -159,7 +160,7 @@ func (t *Tree) resolve(op, name string, follow bool) (mount, string, error) {
 		}
 		to, err := m.root.Readlink(rel)
 		if err != nil {
-			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: bare(err)}
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: cause(err)}
 		}
 		if !path.IsAbs(to) {
 			to = path.Join(done, to)
