@@ -25,21 +25,19 @@ type tool struct {
 	run  func(ctx context.Context, args json.RawMessage) output
 }
 
-// define makes a tool whose arguments are a T. refine may complete the generated schema (closed vocabularies).
+// define makes a tool whose arguments are a T. refine completes the schema that the agent reads (closed vocabularies,
+// bounds); those are checked by the handler, which says it better and takes what is meant.
 func define[T any](name, doc string, handler func(context.Context, T) output, refine ...func(*jsonschema.Schema)) (tool, error) {
 	schema, err := jsonschema.For[T](nil)
 	if err != nil {
 		return tool{}, fmt.Errorf("make schema of %s: %w", name, err)
 	}
-	if schema.Properties == nil {
-		schema.Properties = map[string]*jsonschema.Schema{}
+	resolved, err := schema.CloneSchemas().Resolve(nil)
+	if err != nil {
+		return tool{}, fmt.Errorf("resolve schema of %s: %w", name, err)
 	}
 	for _, r := range refine {
 		r(schema)
-	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
-		return tool{}, fmt.Errorf("resolve schema of %s: %w", name, err)
 	}
 	encoded, err := json.Marshal(schema)
 	if err != nil {
@@ -177,14 +175,13 @@ func (s *Session) addSubmissionTools(add func(tool, error)) {
 	add(define("submit_detection", "Answer whether something is wrong. Each task can be answered once.",
 		func(_ context.Context, a detectionArgs) output { return s.submitDetection(a) },
 		func(schema *jsonschema.Schema) {
-			anomaly := schema.Properties["anomaly"]
-			anomaly.Type, anomaly.Types = "boolean", nil
+			plain(schema.Properties["anomaly"], "boolean")
 		}))
 	add(define("submit_localization", "Answer which components are at fault, the most likely first. Once.",
 		func(_ context.Context, a localizationArgs) output { return s.submitLocalization(a) },
 		func(schema *jsonschema.Schema) {
 			list := schema.Properties["components"]
-			list.Type, list.Types = "array", nil
+			plain(list, "array")
 			list.MinItems, list.MaxItems = ptr(1), ptr(maxComponents)
 			list.Items.Properties["kind"].Enum = kinds
 		}))
@@ -206,5 +203,8 @@ func enum(values []string) []any {
 	}
 	return out
 }
+
+// plain makes a generated "null or T" a T: null is no answer.
+func plain(schema *jsonschema.Schema, kind string) { schema.Type, schema.Types = kind, nil }
 
 func ptr[T any](v T) *T { return &v }

@@ -102,6 +102,9 @@ func (s *Session) getEvents(ctx context.Context, a eventsArgs) output {
 }
 
 func (s *Session) wait(ctx context.Context, a waitArgs) output {
+	if a.Seconds < 0 || a.Seconds > maxWait {
+		return failed("malformed_args: seconds: want 0 to %g, got %g", maxWait, a.Seconds)
+	}
 	timer := s.config.Clock.NewTimer(time.Duration(a.Seconds * float64(time.Second)))
 	defer timer.Stop()
 	select {

@@ -58,6 +58,9 @@ func (s *Session) submitDetection(a detectionArgs) output {
 	if out, ok := s.asked(taskDetection); !ok {
 		return out
 	}
+	if a.Anomaly == nil {
+		return failed("malformed_submission: anomaly: want true or false")
+	}
 	answer := &agents.Detection{Anomaly: *a.Anomaly, At: s.config.Clock.Now().UTC()}
 	return s.hands.accept(taskDetection,
 		func(a *agents.Submission) bool { return a.Detection != nil }, func(a *agents.Submission) { a.Detection = answer })

@@ -72,12 +72,21 @@ func Start(config Config) (*Server, error) {
 		served: make(chan struct{}), scopes: map[string]context.Context{},
 	}
 	s.scopes[s.token] = context.Background()
-	mux := http.NewServeMux()
-	mux.Handle("/", kube)
-	mux.Handle(PrometheusPath+"/", http.StripPrefix(PrometheusPath, telemetry{config.Prometheus, config.Rules, prometheusPath}))
-	mux.Handle(JaegerPath+"/", http.StripPrefix(JaegerPath, telemetry{config.Jaeger, config.Rules, jaegerPath}))
+	prometheus := http.StripPrefix(PrometheusPath, telemetry{config.Prometheus, config.Rules, prometheusPath})
+	jaeger := http.StripPrefix(JaegerPath, telemetry{config.Jaeger, config.Rules, jaegerPath})
+	// Not a ServeMux: it would clean paths, which the API server does not.
+	route := func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, PrometheusPath+"/"):
+			prometheus.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, JaegerPath+"/"):
+			jaeger.ServeHTTP(w, r)
+		default:
+			kube.ServeHTTP(w, r)
+		}
+	}
 	s.http = &http.Server{
-		Handler:           s.authenticate(mux),
+		Handler:           s.authenticate(http.HandlerFunc(route)),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),

@@ -1,0 +1,425 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
+)
+
+// upstream is a fake API server: canned answers by "METHOD path", and what it was asked.
+type upstream struct {
+	mu      sync.Mutex
+	answers map[string]string
+	asked   []*http.Request
+	bodies  []string
+	handler http.HandlerFunc
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	u.mu.Lock()
+	u.asked = append(u.asked, r)
+	u.bodies = append(u.bodies, string(body))
+	answer, ok := u.answers[r.Method+" "+r.URL.Path]
+	u.mu.Unlock()
+	if u.handler != nil {
+		u.handler(w, r)
+		return
+	}
+	if !ok {
+		http.Error(w, "no answer for "+r.Method+" "+r.URL.Path, http.StatusTeapot)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, answer)
+}
+
+func (u *upstream) last() (*http.Request, string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.asked[len(u.asked)-1], u.bodies[len(u.bodies)-1]
+}
+
+func (u *upstream) count(method string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := 0
+	for _, r := range u.asked {
+		if r.Method == method {
+			n++
+		}
+	}
+	return n
+}
+
+func start(t *testing.T, u *upstream, more ...func(*proxy.Config)) (*proxy.Server, *http.Client) {
+	t.Helper()
+	fake := httptest.NewServer(u)
+	t.Cleanup(fake.Close)
+	config := proxy.Config{Upstream: &rest.Config{Host: fake.URL, BearerToken: "admin"}, Rules: proxy.DefaultRules("lab")}
+	for _, m := range more {
+		m(&config)
+	}
+	s, err := proxy.Start(config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	client, err := rest.HTTPClientFor(s.RESTConfig())
+	require.NoError(t, err)
+	return s, client
+}
+
+func ask(t *testing.T, s *proxy.Server, client *http.Client, method, path, body string, headers ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL()+path, strings.NewReader(body))
+	require.NoError(t, err)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(out)
+}
+
+const (
+	chaosPod   = `{"metadata":{"name":"p1","namespace":"chaos-mesh"}}`
+	labPod     = `{"metadata":{"name":"p2","namespace":"lab"}}`
+	goodPod    = `{"metadata":{"name":"geo-1","namespace":"hotel","labels":{"app":"geo","gameday.dev/trial":"1"}}}`
+	chaosCRD   = `{"metadata":{"name":"networkchaos.chaos-mesh.org"},"spec":{"group":"chaos-mesh.org"}}`
+	goodCRD    = `{"metadata":{"name":"foos.example.com"},"spec":{"group":"example.com"}}`
+	chaosEvent = `{"metadata":{"name":"x.1","namespace":"hotel"},"involvedObject":{"kind":"NetworkChaos","apiVersion":"chaos-mesh.org/v1alpha1","name":"x"},"reason":"Applied"}`
+	goodEvent  = `{"metadata":{"name":"geo.1","namespace":"hotel"},"involvedObject":{"kind":"Pod","apiVersion":"v1","name":"geo"},"reason":"Killing"}`
+)
+
+func list(kind string, items ...string) string {
+	return fmt.Sprintf(`{"kind":%q,"apiVersion":"v1","metadata":{"remainingItemCount":3},"items":[%s]}`, kind, strings.Join(items, ","))
+}
+
+// TestReads holds every class of path that can be read: what must be gone and what must be left.
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, path, answer string
+		accept             string
+		keeps, hides       []string
+		code               int
+	}{
+		{name: "pods of all namespaces", path: "/api/v1/pods", answer: list("PodList", chaosPod, labPod, goodPod), keeps: []string{"geo-1"}, hides: []string{"p1", "p2", "gameday.dev", "remainingItemCount"}},
+		{name: "pods of a hidden namespace", path: "/api/v1/namespaces/lab/pods", answer: list("PodList", labPod), keeps: []string{`"items":[]`}, hides: []string{"p2"}},
+		{name: "namespaces", path: "/api/v1/namespaces", answer: list("NamespaceList", `{"metadata":{"name":"chaos-mesh"}}`, `{"metadata":{"name":"lab"}}`, `{"metadata":{"name":"hotel"}}`), keeps: []string{"hotel"}, hides: []string{"chaos", "lab"}},
+		{name: "a hidden namespace", path: "/api/v1/namespaces/chaos-mesh", code: 404, keeps: []string{`namespaces \"chaos-mesh\" not found`}},
+		{name: "an object in a hidden namespace", path: "/api/v1/namespaces/lab/secrets/s", code: 404, keeps: []string{"NotFound"}},
+		{name: "logs in a hidden namespace", path: "/api/v1/namespaces/chaos-mesh/pods/p/log", code: 404},
+		{name: "a hidden group's objects", path: "/apis/chaos-mesh.org/v1alpha1/networkchaos", code: 404, keeps: []string{"404 page not found"}},
+		{name: "a hidden group's objects, encoded", path: "/apis/chaos%2Dmesh.org/v1alpha1/networkchaos", code: 404},
+		{name: "a hidden group's discovery", path: "/apis/chaos-mesh.org", code: 404},
+		{name: "a hidden version's discovery", path: "/apis/chaos-mesh.org/v1alpha1", code: 404},
+		{name: "discovery", path: "/apis", answer: `{"kind":"APIGroupList","groups":[{"name":"chaos-mesh.org"},{"name":"apps"}]}`, keeps: []string{"apps"}, hides: []string{"chaos"}},
+		{name: "aggregated discovery", path: "/apis", accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", answer: `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","items":[{"metadata":{"name":"chaos-mesh.org"}},{"metadata":{"name":"apps"}}]}`, keeps: []string{"apps"}, hides: []string{"chaos"}},
+		{name: "openapi v2", path: "/openapi/v2", accept: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf, application/json", answer: `{"paths":{"/apis/chaos-mesh.org/v1alpha1/x":{},"/api/v1/pods":{}},"definitions":{"org.chaos-mesh.v1alpha1.NetworkChaos":{},"io.k8s.Pod":{}}}`, keeps: []string{"/api/v1/pods", "io.k8s.Pod"}, hides: []string{"chaos"}},
+		{name: "openapi v3", path: "/openapi/v3", answer: `{"paths":{"apis/chaos-mesh.org/v1alpha1":{"serverRelativeURL":"x"},"api/v1":{}}}`, keeps: []string{"api/v1"}, hides: []string{"chaos"}},
+		{name: "a hidden group's openapi", path: "/openapi/v3/apis/chaos-mesh.org/v1alpha1", code: 404},
+		{name: "crds", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", answer: list("CustomResourceDefinitionList", chaosCRD, goodCRD), keeps: []string{"foos"}, hides: []string{"chaos"}},
+		{name: "a hidden crd", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/networkchaos.chaos-mesh.org", code: 404},
+		{name: "an api service", path: "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.chaos-mesh.org", code: 404},
+		{name: "events", path: "/api/v1/namespaces/hotel/events", answer: list("EventList", chaosEvent, goodEvent), keeps: []string{"Killing"}, hides: []string{"Applied", "chaos"}},
+		{name: "a hidden event", path: "/api/v1/namespaces/hotel/events/x.1", answer: chaosEvent, code: 404, keeps: []string{"NotFound"}, hides: []string{"Applied"}},
+		{name: "new events", path: "/apis/events.k8s.io/v1/events", answer: list("EventList", `{"metadata":{"name":"y"},"regarding":{"apiVersion":"chaos-mesh.org/v1alpha1"}}`, `{"metadata":{"name":"z"},"reportingController":"chaos-controller-manager"}`, `{"metadata":{"name":"ok"}}`), keeps: []string{"ok"}, hides: []string{`"y"`, `"z"`}},
+		{name: "webhooks", path: "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", answer: list("MutatingWebhookConfigurationList", `{"metadata":{"name":"m1"},"webhooks":[{"name":"a","rules":[{"apiGroups":["chaos-mesh.org"]}]}]}`, `{"metadata":{"name":"m2"},"webhooks":[{"name":"b","clientConfig":{"service":{"namespace":"chaos-mesh"}}},{"name":"c"}]}`), keeps: []string{"m2", `"c"`}, hides: []string{"m1", `"b"`}},
+		{name: "cluster roles", path: "/apis/rbac.authorization.k8s.io/v1/clusterroles", answer: list("ClusterRoleList", `{"metadata":{"name":"r1"},"rules":[{"apiGroups":["chaos-mesh.org"]}]}`, `{"metadata":{"name":"r2"},"rules":[{"apiGroups":["apps","chaos-mesh.org"]}]}`), keeps: []string{"r2", "apps"}, hides: []string{"r1", "chaos"}},
+		{name: "bindings", path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", answer: list("ClusterRoleBindingList", `{"metadata":{"name":"b1"},"subjects":[{"namespace":"chaos-mesh","name":"x"}]}`, `{"metadata":{"name":"b2"},"subjects":[{"namespace":"hotel","name":"y"}]}`), keeps: []string{"b2"}, hides: []string{"b1"}},
+		{name: "node", path: "/api/v1/nodes/n1", answer: `{"kind":"Node","metadata":{"name":"n1"},"status":{"images":[{"names":["ghcr.io/chaos-mesh/chaos-daemon:v2"]},{"names":["registry.local/hotel/geo:1"]}]}}`, keeps: []string{"hotel/geo"}, hides: []string{"chaos"}},
+		{name: "the kubelet behind a node", path: "/api/v1/nodes/n1/proxy/pods", code: 403},
+		{name: "the API server's metrics", path: "/metrics", code: 403},
+		{name: "profiles", path: "/debug/pprof/profile", code: 403},
+		{name: "climbing paths", path: "/api/v1/namespaces/hotel/../chaos-mesh/pods", code: 400},
+		{name: "managed fields", path: "/apis/apps/v1/namespaces/hotel/deployments/geo", answer: `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"geo","annotations":{"gameday.dev/x":"1","kubectl.kubernetes.io/last-applied-configuration":"{\"metadata\":{\"labels\":{\"gameday.dev/y\":\"2\"}}}"},"managedFields":[{"manager":"gameday","fieldsV1":{}},{"manager":"kubectl","fieldsV1":{"f:metadata":{"f:labels":{"f:gameday.dev/y":{},"f:app":{}}}}}],"ownerReferences":[{"apiVersion":"chaos-mesh.org/v1alpha1","name":"w"}]},"spec":{"template":{"metadata":{"labels":{"app":"geo","gameday.dev/z":"3"}}}}}`, keeps: []string{"kubectl", "f:app", `"app":"geo"`}, hides: []string{"gameday", "chaos"}},
+		{name: "a table", path: "/api/v1/namespaces/hotel/events", accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json", answer: fmt.Sprintf(`{"kind":"Table","apiVersion":"meta.k8s.io/v1","columnDefinitions":[{"name":"N"}],"rows":[{"cells":["hidden"],"object":%s},{"cells":["seen"],"object":%s}]}`, chaosEvent, goodEvent), keeps: []string{"seen", "PartialObjectMetadata"}, hides: []string{"hidden", "Killing"}},
+		{name: "metadata only", path: "/api/v1/namespaces/hotel/events", accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", answer: list("EventList", chaosEvent, goodEvent), keeps: []string{"PartialObjectMetadataList", "geo.1"}, hides: []string{"x.1", "Killing"}},
+		{name: "protobuf only", path: "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf", code: 406},
+		{name: "protobuf preferred", path: "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf,application/json", answer: list("PodList", chaosPod, goodPod), keeps: []string{"geo-1"}, hides: []string{"p1"}},
+		{name: "pod metrics", path: "/apis/metrics.k8s.io/v1beta1/pods", answer: list("PodMetricsList", chaosPod, goodPod), keeps: []string{"geo-1"}, hides: []string{"p1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			path, _, _ := strings.Cut(tc.path, "?")
+			u := &upstream{answers: map[string]string{"GET " + path: tc.answer}}
+			s, client := start(t, u)
+			headers := []string{"Accept", tc.accept}
+			if tc.accept == "" {
+				headers = nil
+			}
+			code, body := ask(t, s, client, http.MethodGet, tc.path, "", headers...)
+			want := tc.code
+			if want == 0 {
+				want = http.StatusOK
+			}
+			require.Equal(t, want, code, body)
+			for _, k := range tc.keeps {
+				require.Contains(t, body, k)
+			}
+			for _, h := range tc.hides {
+				require.NotContains(t, body, h)
+			}
+			if tc.answer != "" {
+				r, _ := u.last()
+				require.NotContains(t, r.Header.Get("Accept"), "protobuf")
+				require.Equal(t, "Bearer admin", r.Header.Get("Authorization"))
+			} else {
+				require.Zero(t, u.count(http.MethodGet), "the refusal reached the API server")
+			}
+		})
+	}
+}
+
+func TestWrites(t *testing.T) {
+	t.Parallel()
+	const deployments = "/apis/apps/v1/namespaces/hotel/deployments"
+	for _, tc := range []struct {
+		name, method, path, body string
+		contentType              string
+		live                     string // what a GET of the object gives
+		code                     int
+		want                     string
+		passed                   string // what must be in the body that reaches the API server
+	}{
+		{name: "create", method: "POST", path: deployments, body: `{"metadata":{"name":"x"}}`, code: 200, passed: `"x"`},
+		{name: "create in a hidden namespace", method: "POST", path: "/api/v1/namespaces/lab/pods", body: `{}`, code: 404, want: `namespaces \"lab\" not found`},
+		{name: "create a hidden namespace", method: "POST", path: "/api/v1/namespaces", body: `{"metadata":{"name":"chaos-mesh"}}`, code: 403},
+		{name: "create a hidden crd", method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body: `{"metadata":{"name":"networkchaos.chaos-mesh.org"}}`, code: 403},
+		{name: "create in a hidden group", method: "POST", path: "/apis/chaos-mesh.org/v1alpha1/namespaces/hotel/podchaos", body: `{}`, code: 404},
+		{name: "delete in a hidden group", method: "DELETE", path: "/apis/chaos-mesh.org/v1alpha1/namespaces/hotel/networkchaos/x", code: 404},
+		{name: "delete all of a hidden namespace", method: "DELETE", path: "/api/v1/namespaces/lab/pods", code: 200, want: "Success"},
+		{name: "delete a hidden namespace", method: "DELETE", path: "/api/v1/namespaces/lab", code: 404},
+		{name: "delete a hidden webhook", method: "DELETE", path: "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/v", live: `{"metadata":{"name":"v"},"webhooks":[{"rules":[{"apiGroups":["chaos-mesh.org"]}]}]}`, code: 404},
+		{name: "patch a hidden event", method: "PATCH", path: "/api/v1/namespaces/hotel/events/x.1", body: `{}`, contentType: "application/merge-patch+json", live: chaosEvent, code: 404},
+		{name: "delete all webhooks", method: "DELETE", path: "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", code: 403},
+		{name: "replace keeps hidden marks", method: "PUT", path: deployments + "/geo", body: `{"metadata":{"name":"geo","labels":{"app":"geo"}},"spec":{"template":{"metadata":{}}}}`, live: `{"metadata":{"name":"geo","labels":{"gameday.dev/a":"1"}},"spec":{"template":{"metadata":{"annotations":{"gameday.dev/b":"2"}}}}}`, code: 200, passed: `"gameday.dev/b":"2"`},
+		{name: "exec of a cluster component", method: "POST", path: "/api/v1/namespaces/kube-system/pods/coredns/exec", code: 403},
+		{name: "token of a cluster component", method: "POST", path: "/api/v1/namespaces/kube-system/serviceaccounts/x/token", body: `{}`, code: 403},
+		{name: "pod among cluster components", method: "POST", path: "/api/v1/namespaces/kube-system/pods", body: `{}`, code: 403},
+		{name: "edit a cluster component's configuration", method: "PATCH", path: "/api/v1/namespaces/kube-system/configmaps/coredns", body: `{}`, contentType: "application/merge-patch+json", code: 200},
+		{name: "cbor", method: "POST", path: deployments, body: "x", contentType: "application/cbor", code: 415},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			u := &upstream{answers: map[string]string{
+				tc.method + " " + tc.path: `{"kind":"Deployment","metadata":{"name":"ok"}}`, "GET " + tc.path: tc.live,
+			}}
+			s, client := start(t, u)
+			contentType := tc.contentType
+			if contentType == "" {
+				contentType = "application/json"
+			}
+			code, body := ask(t, s, client, tc.method, tc.path, tc.body, "Content-Type", contentType)
+			require.Equal(t, tc.code, code, body)
+			require.Contains(t, body, tc.want)
+			if tc.code >= 400 || tc.want == "Success" {
+				require.Zero(t, u.count(tc.method), "the refused write reached the API server")
+				return
+			}
+			_, sent := u.last()
+			require.Contains(t, sent, tc.passed)
+		})
+	}
+}
+
+func TestProtobufBodies(t *testing.T) {
+	t.Parallel()
+	u := &upstream{answers: map[string]string{"POST /api/v1/namespaces/hotel/configmaps": `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"cm"}}`}}
+	s, _ := start(t, u)
+	config := s.RESTConfig()
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	_, err = client.CoreV1().ConfigMaps("hotel").Create(t.Context(), &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "cm"}, Data: map[string]string{"k": "v"},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	r, body := u.last()
+	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+	require.JSONEq(t, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"cm"},"data":{"k":"v"}}`, body)
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	u := &upstream{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		for _, obj := range []string{chaosEvent, goodEvent} {
+			fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", obj)
+		}
+		fmt.Fprintln(w, `{"type":"BOOKMARK","object":{"kind":"Event","metadata":{"resourceVersion":"9"}}}`)
+		fmt.Fprintf(w, `{"type":"ADDED","object":{"kind":"Table","apiVersion":"meta.k8s.io/v1","columnDefinitions":[{"name":"COL"}],"rows":[{"cells":["hidden"],"object":%s}]}}`+"\n", chaosEvent)
+		fmt.Fprintf(w, `{"type":"ADDED","object":{"kind":"Table","apiVersion":"meta.k8s.io/v1","columnDefinitions":null,"rows":[{"cells":["seen"],"object":%s}]}}`+"\n", goodEvent)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}}
+	s, client := start(t, u)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/api/v1/events?watch=true", nil)
+	require.NoError(t, err)
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	var got []string
+	for range 3 {
+		var ev struct {
+			Type   string
+			Object json.RawMessage
+		}
+		require.NoError(t, dec.Decode(&ev))
+		got = append(got, ev.Type+" "+string(ev.Object))
+	}
+	require.Contains(t, got[0], "Killing")
+	require.Contains(t, got[1], "BOOKMARK")
+	require.Contains(t, got[2], "seen")
+	require.Contains(t, got[2], "COL", "the columns of a hidden first event are kept for the next")
+	require.NotContains(t, strings.Join(got, ""), "chaos")
+}
+
+func TestSelectorsOfHiddenLabels(t *testing.T) {
+	t.Parallel()
+	u := &upstream{answers: map[string]string{"GET /api/v1/pods": list("PodList")}}
+	s, client := start(t, u)
+	ask(t, s, client, http.MethodGet, "/api/v1/pods?labelSelector=gameday.dev%2Ftrial%3D1", "")
+	r, _ := u.last()
+	require.NotContains(t, r.URL.Query().Get("labelSelector"), "gameday")
+}
+
+func TestAuthentication(t *testing.T) {
+	t.Parallel()
+	u := &upstream{answers: map[string]string{"GET /api/v1/pods": list("PodList", goodPod)}}
+	s, client := start(t, u)
+	code, _ := ask(t, s, client, http.MethodGet, "/api/v1/pods", "", "Authorization", "Bearer wrong")
+	require.Equal(t, http.StatusUnauthorized, code)
+	code, body := ask(t, s, client, http.MethodGet, "/api/v1/pods", "", "Impersonate-User", "system:admin")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "impersonation")
+
+	scoped, end := s.Scoped(t.Context())
+	other, err := rest.HTTPClientFor(scoped)
+	require.NoError(t, err)
+	code, _ = ask(t, s, other, http.MethodGet, "/api/v1/pods", "")
+	require.Equal(t, http.StatusOK, code)
+	end()
+	code, _ = ask(t, s, other, http.MethodGet, "/api/v1/pods", "")
+	require.Equal(t, http.StatusUnauthorized, code)
+}
+
+func TestScopeEndsStreams(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	u := &upstream{handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, "line\n")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		close(ended)
+	}}
+	s, _ := start(t, u)
+	ctx, cancel := context.WithCancel(t.Context())
+	config, end := s.Scoped(ctx)
+	defer end()
+	client, err := rest.HTTPClientFor(config)
+	require.NoError(t, err)
+	resp, err := client.Get(s.URL() + "/api/v1/namespaces/hotel/pods/geo/log?follow=true")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	buf := make([]byte, 5)
+	_, err = io.ReadFull(resp.Body, buf)
+	require.NoError(t, err)
+	require.Equal(t, "line\n", string(buf), "the stream is not flushed as it comes")
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the upstream stream lives on")
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	u := &upstream{handler: func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
+		_ = rw.Flush()
+		line, _ := rw.ReadString('\n')
+		fmt.Fprintf(rw, "echo %s", line)
+		_ = rw.Flush()
+	}}
+	s, _ := start(t, u)
+	config := s.RESTConfig()
+	config.NextProtos = []string{"http/1.1"}
+	client, err := rest.HTTPClientFor(config)
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/api/v1/namespaces/hotel/pods/geo/exec", nil)
+	require.NoError(t, err)
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "SPDY/3.1")
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+	stream, ok := resp.Body.(io.ReadWriteCloser)
+	require.True(t, ok)
+	_, err = io.WriteString(stream, "hello\n")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(stream)
+	require.NoError(t, err)
+	require.Equal(t, "echo hello\n", string(answer))
+}
+
+func TestTelemetry(t *testing.T) {
+	t.Parallel()
+	prom := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, map[string]string{
+			"/api/v1/query":  `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","namespace":"chaos-mesh"},"value":[1,"1"]},{"metric":{"__name__":"up","namespace":"hotel","query":"` + r.FormValue("query") + `"},"value":[1,"1"]},{"metric":{"__name__":"chaos_mesh_x"},"value":[1,"1"]}]}}`,
+			"/api/v1/labels": `{"status":"success","data":["__name__","chaos_mesh_kind"]}`,
+		}[r.URL.Path])
+	}))
+	t.Cleanup(prom.Close)
+	s, client := start(t, &upstream{}, func(c *proxy.Config) { c.Prometheus = proxy.Endpoint{BaseURL: prom.URL} })
+	_, body := ask(t, s, client, http.MethodGet, "/prometheus/api/v1/query?query=up", "")
+	require.Contains(t, body, `"query":"up"`)
+	require.NotContains(t, body, "chaos")
+	_, body = ask(t, s, client, http.MethodPost, "/prometheus/api/v1/query", "query=post", "Content-Type", "application/x-www-form-urlencoded")
+	require.Contains(t, body, `"query":"post"`)
+	_, body = ask(t, s, client, http.MethodGet, "/prometheus/api/v1/labels", "")
+	require.NotContains(t, body, "chaos")
+	for path, code := range map[string]int{
+		"/prometheus/-/reload": 403, "/prometheus/api/v1/admin/tsdb/delete_series": 403, "/prometheus/api/v1/write": 403, "/jaeger/api/services": 503,
+	} {
+		got, _ := ask(t, s, client, http.MethodPost, path, "")
+		require.Equal(t, code, got, path)
+	}
+}
+
+func TestKubeconfig(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, &upstream{})
+	data, err := s.Kubeconfig("hotel")
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(data, []byte(s.URL())) && bytes.Contains(data, []byte("namespace: hotel")))
+}
