@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
@@ -95,11 +97,18 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
+// firstOpen is the first descriptor after the standard streams.
+const firstOpen = 3
+
 // gcPercent keeps the node's heap close to what it holds: its memory counts three times in a cluster.
 const gcPercent = 60
 
-// tuneProcess sets what holds for the whole process: the garbage collector and where Kubernetes' own log lines go.
+// tuneProcess sets what holds for the whole process: the garbage collector, where Kubernetes' own log lines go, and that no
+// container inherits a descriptor that whoever started this process left open.
 func tuneProcess(log *slog.Logger) {
+	if err := unix.CloseRange(firstOpen, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		log.Debug("mark inherited descriptors", "error", err) // Linux before 5.11.
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
