@@ -134,6 +134,12 @@ func TestUsersAndGrants(t *testing.T) {
 	require.Equal(t, 1, one[int](t, app, "SELECT COUNT(*) FROM t"))
 	_, err = app.Exec("INSERT INTO t VALUES (2)")
 	require.EqualValues(t, 1142, number(t, err), err)
+	exec(t, root, "GRANT ALL ON shop.* TO 'app'@'%'", "REVOKE SELECT ON `shop`.* FROM 'app'@'%'")
+	exec(t, app, "INSERT INTO t VALUES (3)")
+	_, err = app.Exec("SELECT a FROM t")
+	require.EqualValues(t, 1142, number(t, err), err)
+	require.NotRegexp(t, `(?im)^GRANT (ALL\b|([A-Z ]+, )*SELECT\b).* ON (`+"`shop`"+`|\*)\.`, one2(t, root, "SHOW GRANTS FOR 'app'@'%'"))
+	exec(t, root, "REVOKE ALL ON shop.* FROM 'app'@'%'", "GRANT SELECT ON `shop`.* TO 'app'@'%'")
 	require.Contains(t, one2(t, root, "SHOW GRANTS FOR 'app'@'%'"), "GRANT SELECT ON `shop`.* TO `app`@`%`")
 }
 

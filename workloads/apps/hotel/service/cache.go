@@ -21,7 +21,7 @@ const (
 	cacheIdle        = 4
 	cacheDialTimeout = 500 * time.Millisecond
 	cacheTimeout     = 300 * time.Millisecond
-	cacheLifetime    = 15 * time.Second
+	cacheLifetime    = 8 * time.Second
 	systemRedis      = "redis"
 )
 

@@ -24,7 +24,7 @@ const Readiness = "readiness"
 // A connection is closed after connectionAge, so that clients behind a ClusterIP spread over replicas and notice when a
 // name or a Service has come to mean something else. bufferSize keeps the memory of a connection small.
 const (
-	connectionAge   = 12 * time.Second
+	connectionAge   = 7 * time.Second
 	connectionGrace = 5 * time.Second
 	serverKeepalive = 10 * time.Second
 	keepaliveWait   = 2 * time.Second
@@ -77,23 +77,25 @@ func (s *Service) AddRPC(ctx context.Context, port string, ready func(ctx contex
 	return r, nil
 }
 
-// Readiness is asked every readyPeriod and lost after readyFailures failures in a row: one slow answer of a store must not
+// Readiness is asked every readyPeriod, until the first success every startPeriod, and lost after readyFailures failures in a row: one slow answer of a store must not
 // take a replica out of service.
 const (
 	readyPeriod   = time.Second
+	startPeriod   = 100 * time.Millisecond
 	readyTimeout  = 900 * time.Millisecond
 	readyFailures = 4
 )
 
 func (s *Service) watchReadiness(r *RPCServer, ready func(ctx context.Context) error) {
 	failures, serving := 0, false
-	s.every("readiness", readyPeriod, func(ctx context.Context) {
+	period := startPeriod
+	s.repeat("readiness", func(ctx context.Context) time.Duration {
 		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 		defer cancel()
 		err := ready(ctx)
 		switch {
 		case err == nil:
-			failures = 0
+			failures, period = 0, readyPeriod
 			if !serving {
 				serving = true
 				r.health.SetServingStatus(Readiness, healthpb.HealthCheckResponse_SERVING)
@@ -110,6 +112,7 @@ func (s *Service) watchReadiness(r *RPCServer, ready func(ctx context.Context) e
 				s.Log.Warn("store is not reachable", "error", err.Error(), "failures", failures)
 			}
 		}
+		return period
 	})
 }
 

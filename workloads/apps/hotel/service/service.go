@@ -119,19 +119,13 @@ func (s *Service) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// every calls f at once and then once per period until the service ends.
-func (s *Service) every(name string, period time.Duration, f func(ctx context.Context)) {
+// repeat calls f at once and then again after the time that it returns, until the service ends.
+func (s *Service) repeat(name string, f func(ctx context.Context) time.Duration) {
 	s.tasks = append(s.tasks, task{name: name, run: func(ctx context.Context) error {
-		ticker := s.Sys.Clock.NewTicker(period)
-		defer ticker.Stop()
-		for {
-			f(ctx)
-			select {
-			case <-ticker.C():
-			case <-ctx.Done():
-				return nil
-			}
+		for ctx.Err() == nil {
+			s.wait(ctx, f(ctx))
 		}
+		return nil
 	}})
 }
 

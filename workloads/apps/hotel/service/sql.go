@@ -20,7 +20,7 @@ import (
 const (
 	sqlPoolSize     = 16
 	sqlIdle         = 6
-	sqlLifetime     = 15 * time.Second
+	sqlLifetime     = 8 * time.Second
 	sqlIdleTime     = 10 * time.Second
 	sqlTimeout      = 800 * time.Millisecond
 	sqlRetries      = 2
