@@ -2,6 +2,7 @@ package hotel_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +22,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 
 	"github.com/gameday-bench/gameday/workloads/apps/hotel"
 	"github.com/gameday-bench/gameday/workloads/apps/hotel/seed"
@@ -46,6 +50,7 @@ type site struct {
 	env   map[string]string
 	front func() string
 	lan   *lan
+	spans *collector
 	stops map[string]func()
 	logs  map[string]*syncBuffer
 }
@@ -139,11 +144,60 @@ func (s *site) run(name, variant string, images []program.Image, env map[string]
 	s.t.Cleanup(s.stops[name])
 }
 
+// collector keeps the spans that it gets.
+type collector struct {
+	coltracepb.UnimplementedTraceServiceServer
+	mu    sync.Mutex
+	spans map[string][]string
+}
+
+func (c *collector) Export(_ context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range req.ResourceSpans {
+		service := ""
+		for _, a := range r.Resource.Attributes {
+			if a.Key == "service.name" {
+				service = a.Value.GetStringValue()
+			}
+		}
+		for _, scope := range r.ScopeSpans {
+			for _, span := range scope.Spans {
+				id := hex.EncodeToString(span.TraceId)
+				c.spans[id] = append(c.spans[id], service+" "+span.Name)
+			}
+		}
+	}
+	return &coltracepb.ExportTraceServiceResponse{}, nil
+}
+
+// trace returns the spans of one trace, sorted and without repetitions.
+func (c *collector) trace(id string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := slices.Clone(c.spans[id])
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (s *site) collect() {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	s.lan.addresses["otel:4317"] = listener.Addr().String()
+	s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://otel:4317"
+	server := grpc.NewServer()
+	coltracepb.RegisterTraceServiceServer(server, s.spans)
+	go server.Serve(listener)
+	s.t.Cleanup(server.Stop)
+}
+
 // newSite starts everything; variants are the builds that are not the released one.
 func newSite(t *testing.T, variants map[string]string) *site {
 	t.Helper()
 	logrus.SetOutput(io.Discard)
-	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "1"}, stops: map[string]func(){}, logs: map[string]*syncBuffer{}, lan: &lan{addresses: map[string]string{}}}
+	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "1"}, stops: map[string]func(){}, logs: map[string]*syncBuffer{}, lan: &lan{addresses: map[string]string{}}, spans: &collector{spans: map[string][]string{}}}
+	s.collect()
 	all, err := seed.Scripts()
 	require.NoError(t, err)
 	for _, script := range all {
@@ -317,6 +371,24 @@ func TestSite(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(body), `http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/hotels"}`)
 		require.Contains(t, string(body), `rpc_client_duration_seconds_count{rpc_grpc_status_code="OK",rpc_method="Nearby",rpc_service="hotel.v1.Search"}`)
+	})
+	t.Run("a trace goes through all services to the stores", func(t *testing.T) {
+		const id = "0123456789abcdef0123456789abcdef"
+		req, err := http.NewRequest(http.MethodGet, s.front()+"/hotels?inDate=2030-02-04&outDate=2030-02-06&lat=37.7867&lon=-122.4112", nil)
+		require.NoError(t, err)
+		req.Header.Set("Traceparent", "00-"+id+"-0123456789abcdef-01")
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		want := []string{
+			"frontend GET /hotels", "frontend hotel.v1.Profile/GetProfiles", "frontend hotel.v1.Reservation/CheckAvailability", "frontend hotel.v1.Search/Nearby",
+			"geo hotel.v1.Geo/Nearby", "geo select points in box", "profile MGET", "profile hotel.v1.Profile/GetProfiles",
+			"rate MGET", "rate SET", "rate hotel.v1.Rate/GetRates", "rate select rate plans", "rate select season factors",
+			"reservation MGET", "reservation SET", "reservation hotel.v1.Reservation/CheckAvailability", "reservation select free rooms",
+			"search hotel.v1.Geo/Nearby", "search hotel.v1.Rate/GetRates", "search hotel.v1.Search/Nearby",
+		}
+		require.Eventually(t, func() bool { return len(s.spans.trace(id)) >= len(want) }, 10*time.Second, 20*time.Millisecond)
+		require.Subset(t, s.spans.trace(id), want)
 	})
 	t.Run("a revoked grant shows at the front and is gone when it is given back", func(t *testing.T) {
 		s.mysql("geo", "REVOKE ALL ON geo.* FROM 'geo'@'%'")
