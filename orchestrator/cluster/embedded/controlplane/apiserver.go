@@ -2,19 +2,27 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/spf13/pflag"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apiserver/pkg/server/egressselector"
+	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	aggregatorscheme "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	apiapp "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/controlplane"
+	kubeapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
+	generatedopenapi "k8s.io/kubernetes/pkg/generated/openapi"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/egress"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/flags"
@@ -25,23 +33,6 @@ const advertisedPort = 6443
 
 // poll is how often a condition is looked at during the start.
 const poll = 25 * time.Millisecond
-
-// startEgress serves the way into the userspace network and writes the API server's configuration for it.
-func (p *plane) startEgress(ctx context.Context) error {
-	socket := egress.Socket(p.spec)
-	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove stale socket: %w", err)
-	}
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		return fmt.Errorf("listen on the egress socket: %w", err)
-	}
-	p.background(ctx, "egress proxy", func() error { return egress.New(p.spec, p.log).Serve(ctx, l) })
-	if err := os.WriteFile(flags.EgressConfig(p.spec), []byte(egress.Config(socket)), 0o600); err != nil {
-		return fmt.Errorf("write egress configuration: %w", err)
-	}
-	return nil
-}
 
 // startAPIServer starts kube-apiserver and returns when it answers requests, before it is ready.
 func (p *plane) startAPIServer(ctx context.Context) error {
@@ -89,7 +80,7 @@ func (p *plane) buildAPIServer(ctx context.Context) (func() (func(context.Contex
 	if errs := completed.Validate(); len(errs) > 0 {
 		return nil, fmt.Errorf("validate options: %w", utilerrors.NewAggregate(errs))
 	}
-	config, err := apiapp.NewConfig(completed)
+	config, err := p.configureAPIServer(completed)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +103,38 @@ func (p *plane) buildAPIServer(ctx context.Context) (func() (func(context.Contex
 		}
 		return prepared.Run, nil
 	}, nil
+}
+
+// configureAPIServer is what the command's NewConfig does, with one thing in the middle: connections into the cluster
+// are made by our dialer. An egress configuration file could only name a proxy, and the proxy's address would be in
+// every error message.
+func (p *plane) configureAPIServer(opts options.CompletedOptions) (*apiapp.Config, error) {
+	generic, informers, storage, err := kubeapiserver.BuildGenericConfig(opts.CompletedOptions,
+		[]*runtime.Scheme{legacyscheme.Scheme, apiextensions.Scheme, aggregatorscheme.Scheme},
+		controlplane.DefaultAPIResourceConfigSource(), generatedopenapi.GetOpenAPIDefinitions)
+	if err != nil {
+		return nil, err
+	}
+	generic.EgressSelector = egressselector.NewEgressSelectorWithMap(map[egressselector.EgressType]utilnet.DialFunc{
+		egressselector.Cluster: egress.NewDialer(p.spec).DialContext,
+	})
+	kube, resolver, initializers, err := apiapp.CreateKubeAPIServerConfig(opts, generic, informers, storage)
+	if err != nil {
+		return nil, err
+	}
+	c := kube.ControlPlane
+	extensions, err := kubeapiserver.CreateAPIExtensionsConfig(*c.Generic, c.VersionedInformers, initializers,
+		opts.CompletedOptions, opts.MasterCount, resolver, webhook.NewDefaultAuthenticationInfoResolverWrapper(
+			c.ProxyTransport, c.Generic.EgressSelector, c.Generic.LoopbackClientConfig, c.Generic.TracerProvider))
+	if err != nil {
+		return nil, err
+	}
+	aggregator, err := kubeapiserver.CreateAggregatorConfig(*c.Generic, opts.CompletedOptions, c.VersionedInformers,
+		resolver, c.ProxyTransport, c.Extra.PeerProxy, initializers)
+	if err != nil {
+		return nil, err
+	}
+	return &apiapp.Config{Options: opts, KubeAPIs: kube, ApiExtensions: extensions, Aggregator: aggregator}, nil
 }
 
 // advertised is a listener that gives the port that the cluster sees as its own.

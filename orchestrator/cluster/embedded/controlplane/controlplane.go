@@ -95,9 +95,6 @@ func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logge
 // start brings everything up and returns when the control plane is ready. Order follows need; what does not depend on
 // each other starts at the same time.
 func (p *plane) start(ctx context.Context) error {
-	if err := p.startEgress(ctx); err != nil {
-		return err
-	}
 	if err := p.startAPIServer(ctx); err != nil {
 		return err
 	}

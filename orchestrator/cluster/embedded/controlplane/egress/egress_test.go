@@ -3,14 +3,15 @@ package egress_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,157 +44,139 @@ func newCluster(t *testing.T) *spec.Cluster {
 	}
 }
 
-// echo serves TCP on loopback: it greets with greeting and then sends back what it gets.
+func serveEach(t *testing.T, l net.Listener, f func(net.Conn)) {
+	t.Helper()
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				f(c)
+			}()
+		}
+	}()
+}
+
+// echo serves TCP on loopback: it greets with greeting and then sends back what it gets. It returns its port.
 func echo(t *testing.T, greeting string) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go serveEach(l, func(c net.Conn) {
+	serveEach(t, l, func(c net.Conn) {
 		_, _ = io.WriteString(c, greeting+"\n")
 		_, _ = io.Copy(c, c)
 	})
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func serveEach(l net.Listener, f func(net.Conn)) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer c.Close()
-			f(c)
-		}()
-	}
-}
-
-// node serves a node's egress socket. It answers every CONNECT with status and, on success, greets with its own name and
-// the address that it was asked for.
-func node(t *testing.T, c *spec.Cluster, name, status string) {
+// node serves a node's egress socket. It greets with its own name and the address that it was asked for, or refuses
+// with a reason.
+func node(t *testing.T, c *spec.Cluster, name, refusal string) {
 	t.Helper()
 	l, err := net.Listen("unix", c.EgressSocket(name))
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go serveEach(l, func(conn net.Conn) {
+	serveEach(t, l, func(conn net.Conn) {
 		r := bufio.NewReader(conn)
 		req, err := http.ReadRequest(r)
 		if err != nil {
 			return
 		}
-		// The first bytes of the target come in the same packet as the answer.
-		fmt.Fprintf(conn, "HTTP/1.1 %s\r\n\r\n%s %s\n", status, name, req.Host)
-		if status == "200 OK" {
-			_, _ = io.Copy(conn, r)
+		if refusal != "" {
+			fmt.Fprintf(conn, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: %d\r\n\r\n%s", len(refusal), refusal)
+			return
 		}
+		// The target's first bytes come in the same packet as the answer.
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n\r\n%s %s\n", name, req.Host)
+		_, _ = io.Copy(conn, r)
 	})
 }
 
-// serve runs the cluster's proxy until the test ends.
-func serve(t *testing.T, c *spec.Cluster) {
+func dial(t *testing.T, c *spec.Cluster, address string) (net.Conn, error) {
 	t.Helper()
-	l, err := net.Listen("unix", egress.Socket(c))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- egress.New(c, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
+	conn, err := egress.NewDialer(c).DialContext(t.Context(), "tcp", address)
+	if err == nil {
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	}
+	return conn, err
 }
 
-// connect asks the proxy for address and returns the status line's text and the connection.
-func connect(t *testing.T, c *spec.Cluster, address string) (string, net.Conn, *bufio.Reader) {
-	t.Helper()
-	conn, err := net.Dial("unix", egress.Socket(c))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", address)
-	require.NoError(t, err)
-	r := bufio.NewReader(conn)
-	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
-	require.NoError(t, err)
-	_ = res.Body.Close()
-	return res.Status, conn, r
-}
-
-func TestConnectGoesWhereTheAddressLives(t *testing.T) {
+func TestDialGoesWhereTheAddressLives(t *testing.T) {
 	c := newCluster(t)
 	c.Nodes[0].KubeletPort = echo(t, "kubelet of node-1")
 	c.Ports.APIServer = echo(t, "api server")
 	webhook := echo(t, "webhook")
-	node(t, c, "node-1", "200 OK")
-	node(t, c, "node-2", "200 OK")
-	serve(t, c)
+	node(t, c, "node-1", "")
+	node(t, c, "node-2", "")
 	for _, tc := range []struct{ name, address, want string }{
 		{"kubelet", "172.18.0.11:10250", "kubelet of node-1"},
 		{"another port of a node", "172.18.0.11:30080", "node-1 172.18.0.11:30080"},
 		{"pod", "10.244.2.7:8080", "node-2 10.244.2.7:8080"},
+		{"mapped address", "[::ffff:10.244.2.7]:8080", "node-2 10.244.2.7:8080"},
 		{"api server", "172.18.0.2:6443", "api server"},
 		{"webhook on the host", fmt.Sprintf("127.0.0.1:%d", webhook), "webhook"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			status, conn, r := connect(t, c, tc.address)
-			require.Equal(t, "200 OK", status)
+			conn, err := dial(t, c, tc.address)
+			require.NoError(t, err)
+			r := bufio.NewReader(conn)
 			greeting, err := r.ReadString('\n')
 			require.NoError(t, err)
 			require.Equal(t, tc.want+"\n", greeting)
 			_, err = io.WriteString(conn, "ping")
 			require.NoError(t, err)
-			require.NoError(t, conn.(*net.UnixConn).CloseWrite())
+			require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
 			rest, err := io.ReadAll(r)
 			require.NoError(t, err)
-			require.Equal(t, "ping", string(rest), "the half close must reach the target and its answer come back")
+			require.Equal(t, "ping", string(rest))
 		})
 	}
 }
 
 func TestServiceIsReachedThroughAnyLiveNode(t *testing.T) {
 	c := newCluster(t)
-	node(t, c, "node-2", "200 OK")
-	serve(t, c)
+	node(t, c, "node-2", "")
+	d := egress.NewDialer(c)
 	for range 4 { // Whoever's turn it is: node-1 is dead.
-		status, _, r := connect(t, c, "10.96.3.4:443")
-		require.Equal(t, "200 OK", status)
-		greeting, err := r.ReadString('\n')
+		conn, err := d.DialContext(t.Context(), "tcp", "10.96.3.4:443")
+		require.NoError(t, err)
+		greeting, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
 		require.Equal(t, "node-2 10.96.3.4:443\n", greeting)
+		require.NoError(t, conn.Close())
 	}
 }
 
-func TestRefusalsSayWhy(t *testing.T) {
+func TestErrorsAreThoseOfTheNetwork(t *testing.T) {
 	c := newCluster(t)
-	node(t, c, "node-2", "502 dial tcp 10.244.2.9:81: connect: connection refused")
-	serve(t, c)
-	for _, tc := range []struct{ name, address, want string }{
-		{"pod of a dead node", "10.244.1.5:80", "502 dial tcp 10.244.1.5:80: connect: no route to host"},
-		{"closed port of a pod", "10.244.2.9:81", "502 dial tcp 10.244.2.9:81: connect: connection refused"},
-		{"no node's address", "10.244.9.1:80", "502 dial tcp 10.244.9.1:80: connect: no route to host"},
-		{"outside the cluster", "192.0.2.1:80", "502 dial tcp 192.0.2.1:80: connect: no route to host"},
-		{"a name", "example.org:443", "502 dial tcp example.org:443: no such host"},
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c.Nodes[0].KubeletPort = closed.Addr().(*net.TCPAddr).Port
+	require.NoError(t, closed.Close())
+	node(t, c, "node-2", "connect tcp 10.244.2.9:81: connection was refused")
+	for _, tc := range []struct {
+		name, address, want string
+		is                  error
+	}{
+		{"kubelet of a dead node", "172.18.0.11:10250", "dial tcp 172.18.0.11:10250: connect: connection refused", syscall.ECONNREFUSED},
+		{"pod of a dead node", "10.244.1.5:80", "dial tcp 10.244.1.5:80: connect: no route to host", syscall.EHOSTUNREACH},
+		{"closed port of a pod", "10.244.2.9:81", "dial tcp 10.244.2.9:81: connect: connection refused", syscall.ECONNREFUSED},
+		{"Service that refuses", "10.96.0.7:80", "dial tcp 10.96.0.7:80: connect: connection refused", syscall.ECONNREFUSED},
+		{"no node's address", "10.244.9.1:80", "dial tcp 10.244.9.1:80: connect: no route to host", syscall.EHOSTUNREACH},
+		{"outside the cluster", "192.0.2.1:80", "dial tcp 192.0.2.1:80: connect: no route to host", syscall.EHOSTUNREACH},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			status, _, _ := connect(t, c, tc.address)
-			require.Equal(t, tc.want, status)
+			_, err := dial(t, c, tc.address)
+			require.EqualError(t, err, tc.want)
+			require.ErrorIs(t, err, tc.is)
 		})
 	}
-}
-
-func TestOnlyConnectIsServed(t *testing.T) {
-	c := newCluster(t)
-	serve(t, c)
-	conn, err := net.Dial("unix", egress.Socket(c))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	require.NoError(t, err)
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(t, err)
-	_ = res.Body.Close()
-	require.Equal(t, http.StatusMethodNotAllowed, res.StatusCode)
+	_, err = dial(t, c, "example.org:443")
+	require.EqualError(t, err, "dial tcp: lookup example.org: no such host")
 }
 
 func TestHungNodeTimesOut(t *testing.T) {
@@ -203,25 +186,32 @@ func TestHungNodeTimesOut(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = egress.New(c, slog.New(slog.DiscardHandler)).Dial(ctx, "10.244.1.5:80")
+	_, err = egress.NewDialer(c).DialContext(ctx, "tcp", "10.244.1.5:80")
 	require.EqualError(t, err, "dial tcp 10.244.1.5:80: i/o timeout")
+	var ne net.Error
+	require.True(t, errors.As(err, &ne) && ne.Timeout())
 }
 
-func TestStopEndsOpenConnections(t *testing.T) {
+func TestNodeThatDiesInTheMiddleIsNoRoute(t *testing.T) {
 	c := newCluster(t)
-	node(t, c, "node-1", "200 OK")
-	l, err := net.Listen("unix", egress.Socket(c))
+	l, err := net.Listen("unix", c.EgressSocket("node-1"))
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- egress.New(c, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
-	_, _, r := connect(t, c, "10.244.1.5:80")
-	cancel()
-	require.NoError(t, <-done)
-	_, err = io.ReadAll(r)
-	require.NoError(t, err, "the client must see an end, not a timeout")
+	serveEach(t, l, func(conn net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(conn)) })
+	_, err = dial(t, c, "10.244.1.5:80")
+	require.ErrorIs(t, err, syscall.EHOSTUNREACH)
 }
 
-func TestConfigNamesTheSocket(t *testing.T) {
-	require.Contains(t, egress.Config("/tmp/x/s/egress"), `udsName: "/tmp/x/s/egress"`)
+func TestAnEndlessAnswerIsCutOff(t *testing.T) {
+	c := newCluster(t)
+	l, err := net.Listen("unix", c.EgressSocket("node-1"))
+	require.NoError(t, err)
+	serveEach(t, l, func(conn net.Conn) {
+		for {
+			if _, err := io.WriteString(conn, "garbage"); err != nil {
+				return
+			}
+		}
+	})
+	_, err = dial(t, c, "10.244.1.5:80")
+	require.ErrorContains(t, err, "too long")
 }

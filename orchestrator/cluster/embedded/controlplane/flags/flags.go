@@ -27,9 +27,6 @@ func EtcdSocket(c *spec.Cluster) string { return filepath.Join(c.Dir, "s", "etcd
 // EtcdPeerSocket is the unix socket that etcd insists on for peers that do not exist.
 func EtcdPeerSocket(c *spec.Cluster) string { return filepath.Join(c.Dir, "s", "etcd-peer") }
 
-// EgressConfig is the path of the API server's egress selector configuration.
-func EgressConfig(c *spec.Cluster) string { return filepath.Join(c.Dir, "egress.yaml") }
-
 // SchedulerConfig is the path of the scheduler's configuration.
 func SchedulerConfig(c *spec.Cluster) string { return filepath.Join(c.Dir, "scheduler.yaml") }
 
@@ -73,7 +70,6 @@ func APIServer(c *spec.Cluster) []string {
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
-		"--egress-selector-config-file=" + EgressConfig(c),
 		fmt.Sprintf("--default-not-ready-toleration-seconds=%d", tolerance),
 		fmt.Sprintf("--default-unreachable-toleration-seconds=%d", tolerance),
 	}
