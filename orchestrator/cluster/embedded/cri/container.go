@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -127,7 +128,15 @@ func (c *container) wait(p *process) {
 	close(c.exited)
 }
 
-// stop ends the container: SIGTERM, at most grace later SIGKILL. It returns when the container has ended.
+// stopSignal is what asks the container to end: SIGTERM unless the pod names another.
+func (c *container) stopSignal() syscall.Signal {
+	if s := unix.SignalNum(c.config.GetStopSignal().String()); s != 0 {
+		return s
+	}
+	return syscall.SIGTERM
+}
+
+// stop ends the container: its stop signal, at most grace later SIGKILL. It returns when the container has ended.
 func (c *container) stop(ctx context.Context, grace time.Duration) error {
 	c.mu.Lock()
 	running, main := c.st.State == runtimeapi.ContainerState_CONTAINER_RUNNING, c.main
@@ -136,7 +145,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 		return nil
 	}
 	if grace > 0 {
-		c.signal(main, syscall.SIGTERM)
+		c.signal(main, c.stopSignal())
 		c.signal(main, syscall.SIGCONT) // A throttled process has to see the signal.
 		timer := c.r.clock.NewTimer(grace)
 		defer timer.Stop()

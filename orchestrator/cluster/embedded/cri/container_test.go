@@ -60,6 +60,12 @@ func TestStopContainer(t *testing.T) {
 		require.Equal(t, int32(137), st.ExitCode)
 		require.Equal(t, "Error", st.Reason)
 	})
+	t.Run("a stop signal of its own", func(t *testing.T) {
+		id := f.start(func(c *runtimeapi.ContainerConfig) { c.StopSignal = runtimeapi.Signal_SIGINT }, "stubborn")
+		f.logged(id, "started")
+		require.NoError(t, f.StopContainer(context.Background(), id, 30))
+		require.Equal(t, 128+int32(syscall.SIGINT), f.status(id).ExitCode)
+	})
 	t.Run("one that does not handle SIGTERM dies of it", func(t *testing.T) {
 		id := f.start(nil, "sleep")
 		f.logged(id, "started")

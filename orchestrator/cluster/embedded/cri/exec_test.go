@@ -87,6 +87,33 @@ func TestStreamingExec(t *testing.T) {
 	require.Regexp(t, `^http://127\.0\.0\.1:\d+/exec/\S+$`, resp.Url)
 }
 
+// stuck is a client that never reads.
+type stuck struct{ release chan struct{} }
+
+func (s stuck) Write([]byte) (int, error) { <-s.release; return 0, io.ErrClosedPipe }
+func (stuck) Close() error                { return nil }
+
+func TestAttach(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t)
+	id := f.start(func(c *runtimeapi.ContainerConfig) { c.Stdin, c.StdinOnce = true, true }, "cat")
+	var out, errs bytes.Buffer
+	require.NoError(t, streams{f.Runtime}.Attach(ctx, id, strings.NewReader("a\nb\n"), nopCloser{&out}, nopCloser{&errs}, false, nil))
+	require.Equal(t, "got a\ngot b\n", out.String())
+	require.Equal(t, int32(0), f.ended(id).ExitCode)
+
+	// A client that does not read holds nothing up.
+	id = f.start(func(c *runtimeapi.ContainerConfig) { c.Stdin, c.StdinOnce = true, true }, "cat")
+	client := stuck{make(chan struct{})}
+	defer close(client.release)
+	err := streams{f.Runtime}.Attach(ctx, id, strings.NewReader(strings.Repeat("line\n", 5000)), client, nil, false, nil)
+	if err != nil {
+		require.ErrorContains(t, err, "does not read fast enough")
+	}
+	require.Equal(t, int32(0), f.ended(id).ExitCode)
+	require.Equal(t, 5000, strings.Count(f.logged(id, "got"), "stdout F got line"))
+}
+
 func TestPortForward(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t)

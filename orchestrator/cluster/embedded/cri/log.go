@@ -22,11 +22,33 @@ type logFile struct {
 
 	mu      sync.Mutex
 	file    *os.File
-	readers map[*logReader]struct{}
+	readers map[*attached]struct{}
 }
 
-// logReader is an attached client.
-type logReader struct{ out, err io.Writer }
+// logReader is an attached client. What it gets waits in a queue, so that a client that does not read never holds up the
+// container; one that falls behind by the whole queue is let go.
+type logReader struct {
+	queue chan logChunk
+	done  chan struct{} // Closed when everything that was queued has been written.
+}
+
+type logChunk struct {
+	to   io.Writer
+	data []byte
+}
+
+// readerQueue is by how many writes of the container a client may fall behind.
+const readerQueue = 256
+
+func (rd *logReader) run() {
+	defer close(rd.done)
+	for c := range rd.queue {
+		if _, err := c.to.Write(c.data); err != nil {
+			for range rd.queue { // The client is gone.
+			}
+		}
+	}
+}
 
 // reopen opens the file at path, and makes it when it is not there.
 func (l *logFile) reopen() error {
@@ -56,19 +78,55 @@ func (l *logFile) close() {
 	}
 }
 
-// attach copies everything that is written from now on to the reader as well, until the returned function is called.
-func (l *logFile) attach(out, err io.Writer) (detach func()) {
-	rd := &logReader{out, err}
+// attached is one attachment of a client to a container's output.
+type attached struct {
+	log         *logFile
+	reader      *logReader
+	out, errors io.Writer
+}
+
+// attach copies everything that is written from now on to out and, where it is not nil, errors, until detach is called.
+// reader.done is closed early when the client cannot keep up.
+func (l *logFile) attach(out, errors io.Writer) *attached {
+	a := &attached{l, &logReader{make(chan logChunk, readerQueue), make(chan struct{})}, out, errors}
+	go a.reader.run()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.readers == nil {
-		l.readers = map[*logReader]struct{}{}
+		l.readers = map[*attached]struct{}{}
 	}
-	l.readers[rd] = struct{}{}
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.readers, rd)
+	l.readers[a] = struct{}{}
+	return a
+}
+
+// detach ends the attachment. What is queued is still written; reader.done tells when.
+func (a *attached) detach() {
+	a.log.mu.Lock()
+	defer a.log.mu.Unlock()
+	a.drop()
+}
+
+// drop is detach for a caller that holds the log's lock.
+func (a *attached) drop() {
+	if _, ok := a.log.readers[a]; ok {
+		delete(a.log.readers, a)
+		close(a.reader.queue)
+	}
+}
+
+// take queues what the container has written; the log's lock is held.
+func (a *attached) take(stream string, data []byte) {
+	to := a.out
+	if stream == "stderr" && a.errors != nil {
+		to = a.errors
+	}
+	if to == nil {
+		return
+	}
+	select {
+	case a.reader.queue <- logChunk{to, bytes.Clone(data)}:
+	default:
+		a.drop()
 	}
 }
 
@@ -86,16 +144,8 @@ type logStream struct {
 func (s *logStream) Write(p []byte) (int, error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	for rd := range s.log.readers {
-		to := rd.out
-		if s.name == "stderr" && rd.err != nil {
-			to = rd.err
-		}
-		if to != nil {
-			if _, err := to.Write(p); err != nil {
-				delete(s.log.readers, rd)
-			}
-		}
+	for a := range s.log.readers {
+		a.take(s.name, p)
 	}
 	s.line = s.line[:0]
 	for rest := p; len(rest) > 0; {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -115,6 +116,7 @@ func (s streams) Attach(ctx context.Context, id string, in io.Reader, out, errs 
 	c.mu.Lock()
 	p := c.main
 	c.mu.Unlock()
+	var lost <-chan struct{}
 	if c.log != nil {
 		var o, e io.Writer
 		if out != nil {
@@ -123,7 +125,15 @@ func (s streams) Attach(ctx context.Context, id string, in io.Reader, out, errs 
 		if errs != nil {
 			e = errs
 		}
-		defer c.log.attach(o, e)()
+		at := c.log.attach(o, e)
+		lost = at.reader.done
+		defer func() {
+			at.detach()
+			select {
+			case <-at.reader.done:
+			case <-time.After(flushTime):
+			}
+		}()
 	}
 	if tty {
 		p.resize(resize)
@@ -139,10 +149,15 @@ func (s streams) Attach(ctx context.Context, id string, in io.Reader, out, errs 
 	select {
 	case <-c.exited:
 		return nil
+	case <-lost:
+		return errors.New("the client does not read fast enough")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
+
+// flushTime bounds how long the last output of a container may take to reach an attached client.
+const flushTime = 500 * time.Millisecond
 
 // PortForward connects the stream with a port of the pod, dialled from inside the pod.
 func (s streams) PortForward(ctx context.Context, id string, port int32, stream io.ReadWriteCloser) error {

@@ -63,10 +63,10 @@ func (a *advisor) MachineInfo() (*cadvisorapi.MachineInfo, error) { return a.mac
 
 func (a *advisor) VersionInfo() (*cadvisorapi.VersionInfo, error) { return a.machine.version(), nil }
 
-// total is what a cgroup that holds all pods would report; system adds this process, the node itself.
-func (a *advisor) total(system bool) (cpu time.Duration, mem cadvisorapi.MemoryStats) {
+// total is what a cgroup that holds all containers would report; system adds this process, the node itself.
+func (a *advisor) total(system bool, containers []cri.Usage) (cpu time.Duration, mem cadvisorapi.MemoryStats) {
 	cpu = a.source.NodeCPU()
-	for _, u := range a.source.Usages() {
+	for _, u := range containers {
 		mem.WorkingSet += u.Memory
 		mem.RSS += u.RSS
 		mem.MappedFile += u.Mapped
@@ -123,7 +123,7 @@ func (a *advisor) rate(name string, now time.Time, cpu time.Duration) uint64 {
 // container's figures the kubelet takes from the runtime itself.
 func (a *advisor) ContainerInfoV2(name string, opts cadvisorapiv2.RequestOptions) (map[string]cadvisorapiv2.ContainerInfo, error) {
 	now := time.Now()
-	cpu, mem := a.total(name != podsCgroup)
+	cpu, mem := a.total(name != podsCgroup, a.source.Usages())
 	stats := &cadvisorapiv2.ContainerStats{
 		Timestamp: now, Cpu: &cadvisorapi.CpuStats{}, Memory: &mem,
 		CpuInst: &cadvisorapiv2.CpuInstStats{Usage: cadvisorapiv2.CpuInstUsage{Total: a.rate(name, now, cpu)}},
@@ -173,10 +173,10 @@ func (a *advisor) podTraffic() map[string]podCounters {
 
 // GetRequestedContainersInfo reports the node and every container, as /metrics/cadvisor shows them.
 func (a *advisor) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOptions) (map[string]*cadvisorapi.ContainerInfo, error) {
-	now := time.Now()
+	now, usages := time.Now(), a.source.Usages()
 	out := map[string]*cadvisorapi.ContainerInfo{}
 	for _, name := range []string{"/", podsCgroup} {
-		cpu, mem := a.total(name == "/")
+		cpu, mem := a.total(name == "/", usages)
 		stats := &cadvisorapi.ContainerStats{Timestamp: now, Memory: mem}
 		stats.Cpu.Usage.Total = uint64(cpu)
 		out[name] = &cadvisorapi.ContainerInfo{
@@ -196,7 +196,7 @@ func (a *advisor) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOption
 			}},
 		}
 	}
-	for _, u := range a.source.Usages() {
+	for _, u := range usages {
 		if u.Running {
 			name := podsCgroup + "/pod" + u.Labels["io.kubernetes.pod.uid"] + "/" + u.ID
 			out[name] = containerInfo(name, u, now)
