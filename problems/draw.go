@@ -42,6 +42,26 @@ func (p Problem) pick(seed int64, name string, n int) int {
 	return int(binary.BigEndian.Uint64(sum[:8]) % uint64(n))
 }
 
+// Samples returns draws in which every value of every parameter and every variant occurs at least once, the canonical one
+// first: what has to hold for any seed is checked on these.
+func (p Problem) Samples() []Draw {
+	canonical := p.Draw(0)
+	out := []Draw{canonical}
+	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
+		for _, value := range p.Parameters[name][min(1, len(p.Parameters[name])):] {
+			draw := maps.Clone(canonical)
+			draw[name] = value
+			out = append(out, draw)
+		}
+	}
+	for _, variant := range p.Variants[min(1, len(p.Variants)):] {
+		draw := maps.Clone(canonical)
+		maps.Copy(draw, variant)
+		out = append(out, draw)
+	}
+	return out
+}
+
 // ParameterNames returns the names that a draw of this problem holds, sorted.
 func (p Problem) ParameterNames() []string {
 	return slices.Sorted(maps.Keys(p.Draw(0)))
@@ -70,6 +90,15 @@ func (d Draw) Fill(text string) (string, error) {
 		return text, &UnknownParameterError{slices.Compact(unknown), slices.Sorted(maps.Keys(d))}
 	}
 	return text, nil
+}
+
+// String is "name=value" of each parameter, sorted.
+func (d Draw) String() string {
+	parts := make([]string, 0, len(d))
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		parts = append(parts, name+"="+d[name])
+	}
+	return strings.Join(parts, " ")
 }
 
 // UnknownParameterError says that a template uses parameters that its problem does not declare.

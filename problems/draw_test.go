@@ -53,6 +53,15 @@ func TestDrawKeepsOthersWhenOneIsAdded(t *testing.T) {
 	}
 }
 
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	got := sample().Samples()
+	require.Equal(t, sample().Draw(0), got[0])
+	require.Len(t, got, 1+2+1+1)
+	require.Equal(t, problems.Draw{"namespace": "shop", "node": "n1", "target": "a", "service": "rate", "port": "2"}, got[4])
+	require.Equal(t, []problems.Draw{{"namespace": "x"}}, problems.Problem{App: "x"}.Samples())
+}
+
 func TestFill(t *testing.T) {
 	t.Parallel()
 	draw := problems.Draw{"a": "1", "b": "${a}"}

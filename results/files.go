@@ -23,12 +23,12 @@ func writeJSON(file string, v any) error {
 func writeFile(file string, data []byte) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(file), err)
+		return unwritable(filepath.Dir(file), fmt.Errorf("write %s: %w", filepath.Base(file), err))
 	}
 	defer func() {
 		if err != nil {
 			_ = tmp.Close()
-			err = fmt.Errorf("write %s: %w", filepath.Base(file), errors.Join(err, os.Remove(tmp.Name())))
+			err = unwritable(filepath.Dir(file), fmt.Errorf("write %s: %w", filepath.Base(file), errors.Join(err, os.Remove(tmp.Name()))))
 		}
 	}()
 	if _, err = tmp.Write(data); err != nil {
@@ -102,11 +102,11 @@ func (l *lines) append(v any) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, err := l.file.Write(append(data, '\n')); err != nil {
-		return fmt.Errorf("append to %s: %w", filepath.Base(l.file.Name()), err)
+		return unwritable(filepath.Dir(l.file.Name()), fmt.Errorf("append to %s: %w", filepath.Base(l.file.Name()), err))
 	}
 	if l.sync {
 		if err := l.file.Sync(); err != nil {
-			return fmt.Errorf("sync %s: %w", filepath.Base(l.file.Name()), err)
+			return unwritable(filepath.Dir(l.file.Name()), fmt.Errorf("sync %s: %w", filepath.Base(l.file.Name()), err))
 		}
 	}
 	return nil

@@ -93,7 +93,11 @@ func open(dir string, run Run) (*Store, error) {
 	return &Store{dir: dir, lock: lock, trials: trials, run: run}, nil
 }
 
+// unwritable blames what cannot be written on the machine, once, and says what to do.
 func unwritable(dir string, err error) error {
+	if errs.PartyOf(err) != "" {
+		return err
+	}
 	hint := "choose another directory with --out"
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = "the disk is full: free some space, or choose another directory with --out"

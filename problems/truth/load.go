@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -21,6 +22,10 @@ const File = "truth.yaml"
 type Names struct {
 	// Faults are the ids of the faults; nil skips the check.
 	Faults []string
+	// Fault checks the parameters of a fault, filled in for one draw; nil skips the check.
+	Fault func(FaultRef) error
+	// SLOs returns the names of an application's objectives; nil, or a nil answer, skips the check.
+	SLOs func(app string) []string
 }
 
 // Load reads and checks the truth of one problem. The error is a yamlx.ErrorList of everything that is wrong, of party
@@ -77,6 +82,7 @@ func (c *checker) check(t Truth) {
 		}
 	}
 	c.symptom(t.Symptom)
+	c.draws(t)
 	for i, component := range t.Components {
 		at := yamlx.Index("components", i)
 		c.component(at, component.Component)
@@ -101,6 +107,41 @@ func (c *checker) check(t Truth) {
 	}
 	if len(t.Hacks) == 0 {
 		c.fail("hacks", "is required: the problem asks for mitigation, so name what must not pass as one")
+	}
+}
+
+// draws checks what depends on the draw, for every value that can be drawn; each mistake is said once.
+func (c *checker) draws(t Truth) {
+	said := map[string]bool{}
+	once := func(at string, draw problems.Draw, format string, args ...any) {
+		if !said[at] {
+			said[at] = true
+			c.fail(at, "%s (drawn: %s)", fmt.Sprintf(format, args...), draw)
+		}
+	}
+	for _, draw := range c.problem.Samples() {
+		filled, err := t.Resolve(draw)
+		if err != nil {
+			return // Unknown parameters are reported where they are.
+		}
+		for i, fault := range filled.Faults {
+			if c.names.Fault == nil || !slices.Contains(c.names.Faults, fault.ID) {
+				continue
+			}
+			if err := c.names.Fault(fault); err != nil {
+				once(yamlx.Index("faults", i)+".params", draw, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+			}
+		}
+		if c.names.SLOs == nil {
+			continue
+		}
+		known := c.names.SLOs(c.problem.App)
+		for i, signal := range filled.Symptom.Any {
+			if known != nil && signal.SLO != "" && !slices.Contains(known, signal.SLO) {
+				err := nearest.Unknown("objective", signal.SLO, known)
+				once(yamlx.Index("symptom.any", i)+".slo", draw, "%v; %s", err, err.Hint())
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package truth_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -113,6 +114,28 @@ func TestLoadBad(t *testing.T) {
 			require.Equal(t, errs.Usage, errs.PartyOf(err))
 		})
 	}
+}
+
+func TestEveryDrawIsChecked(t *testing.T) {
+	t.Parallel()
+	names := truth.Names{
+		Faults: []string{"service-port"},
+		Fault: func(ref truth.FaultRef) error {
+			if ref.Params["service"] == "rate" {
+				return errors.New("no such service\nreally")
+			}
+			return nil
+		},
+		SLOs: func(app string) []string {
+			require.Equal(t, "hotel", app)
+			return []string{"geo-availability"}
+		},
+	}
+	text := strings.Replace(good, `query: up{namespace="${namespace}"} == 0`, "slo: ${target}-availability", 1)
+	_, err := truth.Load(names, entry(text))
+	require.EqualError(t, err, `cat/p/truth.yaml:6:13: faults[0].params: no such service; really (drawn: namespace=hotel target=rate)
+cat/p/truth.yaml:11:12: symptom.any[1].slo: unknown objective "rate-availability"; did you mean "geo-availability"? known: geo-availability (drawn: namespace=hotel target=rate)`)
+	require.Equal(t, errs.Usage, errs.PartyOf(err))
 }
 
 // TestCatalogTruths reads every truth that is compiled in.

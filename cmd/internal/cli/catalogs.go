@@ -81,28 +81,29 @@ func (c *catalogs) scenarioNames() scenarios.Names {
 	return scenarios.Names{Problems: c.problems.IDs(), Agents: agents.Names()}
 }
 
-// truth reads a problem's truth, and makes its faults for the canonical draw: so that their parameters are checked, too.
+// truth reads a problem's truth. The parameters of its faults are checked by making them.
 func (c *catalogs) truth(p problems.Entry) (truth.Truth, error) {
-	raw, err := truth.Load(truth.Names{Faults: c.faults.IDs()}, p)
-	if err != nil {
-		return raw, err
-	}
-	resolved, err := raw.Resolve(p.Draw(0))
-	if err != nil {
-		return raw, err
-	}
-	var list yamlx.ErrorList
-	file := filepath.ToSlash(filepath.Join(p.Prefix, truth.File))
-	for _, ref := range resolved.Faults {
-		entry, err := c.faults.Get(ref.ID)
-		if err == nil {
-			_, err = entry.New(ref.Params)
-		}
-		if err != nil {
-			list = append(list, yamlx.Problem{File: file, Path: "faults", Message: err.Error()})
-		}
-	}
-	return raw, errs.With(errs.Usage, list.Err())
+	return truth.Load(truth.Names{
+		Faults: c.faults.IDs(),
+		Fault: func(ref truth.FaultRef) error {
+			entry, err := c.faults.Get(ref.ID)
+			if err == nil {
+				_, err = entry.New(ref.Params)
+			}
+			return err
+		},
+		SLOs: func(app string) []string {
+			d, err := c.apps.Get(app)
+			if err != nil {
+				return nil
+			}
+			names := []string{}
+			for _, objective := range d.SLOs {
+				names = append(names, objective.Name)
+			}
+			return names
+		},
+	}, p)
 }
 
 // catalogs makes the catalogues available to every command, read at most once and only when needed.
