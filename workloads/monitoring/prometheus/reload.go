@@ -78,7 +78,9 @@ func (r *reloader) Apply() error {
 	// What is compared from now on is what was there before it was read: a change in between is seen as one.
 	data, err := program.ReadFile(r.server.sys.Files, r.server.opts.ConfigFile)
 	digest := r.digestOf(data, r.knownRuleFiles())
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("read configuration: %w", err)
+	} else {
 		digest, err = r.apply(data, digest)
 	}
 	r.mu.Lock()
@@ -106,6 +108,13 @@ func (r *reloader) apply(data []byte, failed [sha256.Size]byte) ([sha256.Size]by
 		return failed, err
 	}
 	digest := r.digestOf(data, files)
+	// The rule manager says only that loading failed.
+	loader := ruleLoader{s.sys.Files, s.parser}
+	for _, name := range files {
+		if _, errs := loader.Load(name, false, running.GlobalConfig.MetricNameValidationScheme); len(errs) > 0 {
+			return failed, fmt.Errorf("load rules: %w", errors.Join(errs...))
+		}
+	}
 	sds := map[string]discovery.Configs{}
 	for _, sc := range running.ScrapeConfigs {
 		sds[sc.JobName] = sc.ServiceDiscoveryConfigs
