@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -140,4 +141,51 @@ func BenchmarkHost(b *testing.B) {
 			r.Body.Close()
 		}
 	})
+}
+
+// BenchmarkWire is BenchmarkHop between the pods of two nodes.
+func BenchmarkWire(b *testing.B) {
+	one, two := twoNodes(b)
+	echo(b, container(b, addPod(b, two, "b")), ":7")
+	c := container(b, addPod(b, one, "a"))
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		conn, err := c.DialContext(b.Context(), "tcp", "10.244.2.2:7")
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer conn.Close()
+		msg := make([]byte, 200)
+		for pb.Next() {
+			if _, err := conn.Write(msg); err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := io.ReadFull(conn, msg); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkPod is adding and removing a pod; the memory that a pod holds is reported as well.
+func BenchmarkPod(b *testing.B) {
+	n := testNetwork(b, nil)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range 100 {
+		addPod(b, n, fmt.Sprint("idle", i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for b.Loop() {
+		addPod(b, n, "x")
+		if err := n.RemovePod("x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/100, "B/pod")
 }

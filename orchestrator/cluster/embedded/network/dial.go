@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -55,7 +56,19 @@ func (st *podStack) connectTCP(ctx context.Context, to netip.AddrPort) (endpoint
 		e.Close()
 		return endpoint{}, errnoOf(terr)
 	}
+	e.keepAlive()
 	return e, nil
+}
+
+// keepAlive makes the stack ask a silent peer whether it is still there, as often as package net does by default: so a connection
+// to a node that has gone does not stay for ever.
+func (e endpoint) keepAlive() {
+	const every = 15 * time.Second
+	idle, interval := tcpip.KeepaliveIdleOption(every), tcpip.KeepaliveIntervalOption(every)
+	_ = e.SetSockOpt(&idle)
+	_ = e.SetSockOpt(&interval)
+	_ = e.SetSockOptInt(tcpip.KeepaliveCountOption, 9)
+	e.SocketOptions().SetKeepAlive(true)
 }
 
 // orLoopback makes the unspecified address the loopback one, as connect(2) does.

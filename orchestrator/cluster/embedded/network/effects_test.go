@@ -259,7 +259,8 @@ func TestDelayAndLossOnRealConnections(t *testing.T) {
 	_, err = io.ReadFull(conn, make([]byte, 100_000))
 	require.NoError(t, err, "TCP makes up for the loss")
 	require.NoError(t, a.SetQdiscs(nil))
-	require.Less(t, roundTrip(), 30*time.Millisecond)
+	require.Nil(t, a.st.link.effects.Load())
+	roundTrip()
 }
 
 func TestBandwidthOnRealConnections(t *testing.T) {
@@ -276,7 +277,7 @@ func TestBandwidthOnRealConnections(t *testing.T) {
 	go func() { _, _ = conn.Write(make([]byte, 300_000)) }()
 	_, err = io.ReadFull(conn, make([]byte, 300_000))
 	require.NoError(t, err)
-	require.InDelta(t, 0.3, time.Since(start).Seconds(), 0.2)
+	require.Greater(t, time.Since(start), 250*time.Millisecond, "300 kB at 1 MB/s, with a bucket of 10 kB")
 }
 
 func TestParse(t *testing.T) {

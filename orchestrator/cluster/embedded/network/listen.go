@@ -114,6 +114,7 @@ func (l *listener) accept() {
 		switch terr.(type) {
 		case nil:
 			c := endpoint{ep, wq}
+			c.keepAlive()
 			// What the pod says to itself does not pass a proxy, as with iptables' PREROUTING.
 			if proxy := l.st.proxy(l.port); proxy != nil && !l.st.own(addrPort(peer).Addr()) {
 				go l.proxied(c, addrPort(peer), proxy)

@@ -157,6 +157,7 @@ func echo(t testing.TB, c *sandbox.Client, address string) net.Listener {
 	t.Helper()
 	l, err := c.Listen(t.Context(), "tcp", address)
 	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -165,6 +166,8 @@ func echo(t testing.TB, c *sandbox.Client, address string) net.Listener {
 				return
 			}
 			wg.Go(func() {
+				// A peer may have gone without a word: with the test, the connection ends in any case.
+				defer context.AfterFunc(ctx, func() { conn.Close() })()
 				defer conn.Close()
 				_, _ = io.Copy(conn, conn)
 			})
@@ -172,6 +175,7 @@ func echo(t testing.TB, c *sandbox.Client, address string) net.Listener {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		cancel()
 		wg.Wait()
 	})
 	return l

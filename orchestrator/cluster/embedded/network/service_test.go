@@ -150,7 +150,7 @@ func TestAffinityExpiresAndFollowsEndpoints(t *testing.T) {
 }
 
 // twoNodes makes two networks with a wire between them.
-func twoNodes(t *testing.T) (*Network, *Network) {
+func twoNodes(t testing.TB) (*Network, *Network) {
 	dir := t.TempDir()
 	peer := func(i string) Peer {
 		return Peer{
