@@ -1,4 +1,4 @@
-//go:build ignore
+//go:build generate
 
 // Command generate writes crds.json.gz: the CustomResourceDefinitions of Chaos Mesh's api module, made from its Go types
 // with controller-tools, exactly as `controller-gen crd` would. Run it with `go generate` after the module moved.
