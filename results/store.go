@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"syscall"
@@ -33,11 +34,13 @@ type Store struct {
 	run Run
 }
 
+var runIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
 // Create makes root/run.ID and writes run.json with status started. A directory that exists already is an error of party
 // usage; a root that cannot be written is one of party infra.
 func Create(root string, run Run) (*Store, error) {
-	if run.ID == "" || run.ID != filepath.Base(run.ID) {
-		return nil, errs.Newf(errs.Usage, "create run: %q is not a run id", run.ID)
+	if !runIDPattern.MatchString(run.ID) {
+		return nil, errs.Newf(errs.Usage, "create run: %q is not a run id: want letters, digits, dots, dashes and underscores", run.ID)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, unwritable(root, err)
@@ -183,6 +186,9 @@ type Data struct {
 	Run Run
 	// Trials holds every record, retries too, sorted by key and retry.
 	Trials []TrialRecord
+	// Unfinished are the directories, relative to the run, of trials that were started and have no record: those under way,
+	// or, when the run was interrupted, those that it was killed in.
+	Unfinished []string
 	// Torn is the number of lines of trials.jsonl that were cut off; their trials were recovered from trial.json if they
 	// had got that far.
 	Torn int
@@ -208,7 +214,8 @@ func Load(dir string) (*Data, error) {
 		return nil, errs.With(errs.Usage, err)
 	}
 	d.Trials, d.Torn = trials, torn
-	return d, nil
+	d.Unfinished, err = unfinished(dir, trials)
+	return d, errs.With(errs.Usage, err)
 }
 
 // locked reports whether a process holds the run.

@@ -97,6 +97,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, results.RunInterrupted, data.Run.Status)
 			require.GreaterOrEqual(t, len(data.Trials), done, "every trial that was reported is there")
+			require.LessOrEqual(t, len(data.Unfinished), 1, "only the one under way has no record")
 			for n, r := range data.Trials {
 				require.Equal(t, n+1, r.Attempt)
 				require.Len(t, r.Scores, 4)
@@ -156,6 +157,12 @@ func TestStoreLifecycle(t *testing.T) {
 	require.Equal(t, "2026-01-02T03:05:00Z", data.Run.FinishedAt.Format(time.RFC3339))
 	require.Len(t, data.Trials, 2)
 	require.Equal(t, 1, data.Trials[1].Retry)
+	require.Empty(t, data.Unfinished)
+	_, err = store.OpenTrial(results.Key{Problem: "p", Agent: "oracle", Attempt: 2})
+	require.NoError(t, err)
+	data, err = results.Load(store.Dir())
+	require.NoError(t, err)
+	require.Equal(t, []string{"trials/p/oracle/2"}, data.Unfinished)
 	for _, name := range []string{
 		"run.json", "trials.jsonl", "summary.json", "summary.md", "trials/p/oracle/1/trial.json", "trials/p/oracle/1/score.json",
 		"trials/p/oracle/1.r1/transcript.jsonl", "trials/p/oracle/1.r1/logs/agent.log",

@@ -219,6 +219,24 @@ func readTrials(dir string) ([]TrialRecord, int, error) {
 	return out, torn, nil
 }
 
+// unfinished lists the directories of trials that have no record, sorted.
+func unfinished(dir string, records []TrialRecord) ([]string, error) {
+	known := map[string]bool{}
+	for _, r := range records {
+		known[r.Key.dir(r.Retry)] = true
+	}
+	found, err := filepath.Glob(filepath.Join(dir, trialsDir, "*", "*", "*"))
+	var out []string
+	for _, path := range found {
+		rel, relErr := filepath.Rel(filepath.Join(dir, trialsDir), path)
+		if relErr == nil && !known[filepath.ToSlash(rel)] {
+			out = append(out, trialsDir+"/"+filepath.ToSlash(rel))
+		}
+	}
+	slices.Sort(out)
+	return out, err
+}
+
 // ReadTrialFile decodes one JSON file of a stored trial. A file that is not there leaves v as it is and returns an error
 // that is os.ErrNotExist.
 func ReadTrialFile(runDir string, record TrialRecord, name string, v any) error {

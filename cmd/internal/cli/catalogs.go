@@ -4,10 +4,12 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gameday-bench/gameday/agents"
 	_ "github.com/gameday-bench/gameday/agents/all" // Registers the agents.
 	agentcatalog "github.com/gameday-bench/gameday/agents/catalog"
+	"github.com/gameday-bench/gameday/cmd/internal/progress"
 	"github.com/gameday-bench/gameday/faults"
 	_ "github.com/gameday-bench/gameday/faults/types" // Registers the types of faults.
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -141,6 +143,9 @@ type app struct {
 
 	// output is the command's -o, where it has one.
 	output string
+
+	// drawing is where progress is drawn while it is.
+	drawing atomic.Pointer[progress.Renderer]
 
 	once    sync.Once
 	loaded  *catalogs

@@ -96,7 +96,7 @@ func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, se
 			}
 		}
 	}
-	observer.Close()
+	a.endProgress(observer)
 	l := render.List{Columns: columns("problem", "round", "proof", "passed", "seconds", "name", "detail"), Items: items}
 	for _, i := range items {
 		l.Rows = append(l.Rows, []string{

@@ -48,7 +48,7 @@ func describeRun(a *app, name string) (description, error) {
 		torn = strconv.Itoa(d.Torn)
 	}
 	return description{
-		data: map[string]any{"schemaVersion": render.SchemaVersion, "run": d.Run, "dir": d.Dir, "summary": s},
+		data: map[string]any{"schemaVersion": render.SchemaVersion, "run": d.Run, "dir": d.Dir, "summary": s, "unfinished": d.Unfinished},
 		fields: render.Fields{
 			{Name: "ID", Value: d.Run.ID}, {Name: "Status", Value: string(d.Run.Status)}, {Name: "Error", Value: failure},
 			{Name: "Scenario", Value: d.Run.Scenario}, {Name: "Command", Value: strings.Join(d.Run.Argv, " ")},
@@ -56,7 +56,7 @@ func describeRun(a *app, name string) (description, error) {
 			{Name: "Trials", Value: fmt.Sprintf("%d planned, %d finished, %d scored, %d retried (%s)", s.Planned, s.Finished, s.Scored, s.Retries, results.FormatStatuses(s.Statuses))},
 			{Name: "Torn lines", Value: torn}, {Name: "Version", Value: strings.TrimSpace(d.Run.Tool.Version + " " + d.Run.Tool.Commit)},
 			{Name: "Host", Value: fmt.Sprintf("%s/%s, %d CPUs, %d MiB", d.Run.Host.OS, d.Run.Host.Arch, d.Run.Host.CPUs, d.Run.Host.MemoryBytes>>20)},
-			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Digests", Lines: digests},
+			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Unfinished", Lines: d.Unfinished}, {Name: "Digests", Lines: digests},
 		},
 	}, nil
 }

@@ -8,12 +8,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-bench/gameday/cmd/internal/render"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/yamlx"
+	"github.com/gameday-bench/gameday/orchestrator"
 )
 
 // Main runs one command line and returns the exit code. It is the process boundary: nothing below it exits or prints errors.
@@ -22,8 +24,8 @@ func Main(s State) (code int) {
 	defer cancel(nil)
 	watched := make(chan struct{})
 	defer close(watched)
-	go watchSignals(s, cancel, watched)
 	app := &app{State: s}
+	go app.watchSignals(cancel, watched)
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(s.Stderr, "error: panic: %v\n%s", r, debug.Stack())
@@ -48,25 +50,34 @@ func Main(s State) (code int) {
 }
 
 // watchSignals asks for an orderly end at the first signal, and ends the process at the second.
-func watchSignals(s State, cancel context.CancelCauseFunc, done <-chan struct{}) {
+func (a *app) watchSignals(cancel context.CancelCauseFunc, done <-chan struct{}) {
 	for count := 0; ; {
 		select {
 		case <-done:
 			return
-		case sig := <-s.Signals:
+		case sig := <-a.Signals:
 			code := errs.ExitInterrupted
 			if sig == syscall.SIGTERM {
 				code = errs.ExitTerminated
 			}
 			if count++; count == 1 {
-				fmt.Fprintf(s.Stderr, "\n%s: stopping in order; once more stops at once\n", name(sig))
+				a.say(name(sig) + ": stopping in order; once more stops at once")
 				cancel(errs.With(errs.Interrupted, errs.Exit(code, fmt.Errorf("stopped by %s", name(sig)))))
 				continue
 			}
-			fmt.Fprintf(s.Stderr, "%s: stopped at once; clusters of this process end with it, what they left on the disk is removed by: gameday delete cluster --all\n", name(sig))
-			s.Exit(code)
+			a.say(name(sig) + ": stopped at once; clusters of this process end with it, what they left on the disk is removed by: gameday delete cluster --all")
+			a.Exit(code)
 		}
 	}
+}
+
+// say tells the user something while a command runs: above the progress where that is drawn, else as a line.
+func (a *app) say(text string) {
+	if draw := a.drawing.Load(); draw != nil {
+		(*draw).Event(orchestrator.Event{Time: time.Now(), Type: orchestrator.Note, Message: text})
+		return
+	}
+	fmt.Fprintln(a.Stderr, text)
 }
 
 func name(sig os.Signal) string {

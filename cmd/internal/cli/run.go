@@ -124,7 +124,7 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 		return err
 	}
 	summary, runErr := a.Backend.Run(cmd.Context(), runner, f.runConfig(a, scenario.Scenario, settings))
-	observer.Close()
+	a.endProgress(observer)
 	return a.finishRun(summary, runErr, f, gate)
 }
 
@@ -188,9 +188,20 @@ func (a *app) progress(mode string) (progress.Renderer, error) {
 	if a.quiet {
 		mode = "none"
 	}
-	return progress.New(progress.Options{
+	renderer, err := progress.New(progress.Options{
 		Mode: mode, Out: a.Stderr, Terminal: a.progressTerminal(), Width: a.Width, Color: a.color(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	a.drawing.Store(&renderer)
+	return renderer, nil
+}
+
+// endProgress draws what is left; from here on standard error is for lines.
+func (a *app) endProgress(renderer progress.Renderer) {
+	a.drawing.Store(nil)
+	renderer.Close()
 }
 
 // finishRun prints the summary and turns what happened into the exit code.
