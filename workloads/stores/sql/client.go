@@ -120,6 +120,8 @@ func (o options) failure(err error, line int) error {
 			at = fmt.Sprintf(" at line %d", line)
 		}
 		err = fmt.Errorf("ERROR %d (%s)%s: %s", my.Number, string(my.SQLState[:]), at, my.Message) //nolint:staticcheck // mysql's own words.
+	} else if line > 0 {
+		err = fmt.Errorf("ERROR 2013 (HY000) at line %d: Lost connection to MySQL server during query (%w)", line, err) //nolint:staticcheck // mysql's own words.
 	} else {
 		err = fmt.Errorf("ERROR 2003 (HY000): Can't connect to MySQL server on '%s:%s' (%w)", o.host, o.port, err) //nolint:staticcheck // mysql's own words.
 	}

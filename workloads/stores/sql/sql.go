@@ -20,6 +20,7 @@ import (
 	"github.com/dolthub/go-mysql-server/server"
 	gmssql "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
+	"github.com/dolthub/go-mysql-server/sql/types"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,7 @@ const Version = "8.4.3"
 // Limits of connections, and of how long a client may take to accept an answer.
 const (
 	maxConnections = 151
+	maxLockWait    = 1073741824
 	writeTimeout   = 10 * time.Second
 )
 
@@ -101,11 +103,8 @@ func newInstance(sys *program.Sys) *instance {
 
 // open reads the data directory, or fills it when it is empty.
 func (i *instance) open(ctx context.Context) error {
-	for name, value := range map[string]any{
-		"version": Version, "max_connections": int64(maxConnections), "innodb_lock_wait_timeout": int64(engine.LockWait / time.Second), "secure_file_priv": dataDir,
-	} {
-		// A variable that go-mysql-server does not let us set keeps its default.
-		_ = gmssql.SystemVariables.AssignValues(map[string]any{name: value})
+	if err := setVariables(); err != nil {
+		return err
 	}
 	privileges := i.engine.Analyzer.Catalog.MySQLDb
 	editor := privileges.Editor()
@@ -126,6 +125,20 @@ func (i *instance) open(ctx context.Context) error {
 		return fmt.Errorf("write data directory: %w", err)
 	}
 	i.log.Info("InnoDB initialization has ended.", "initialized", !existed)
+	return nil
+}
+
+// setVariables sets the server's variables. They belong to the process, as go-mysql-server has them.
+func setVariables() error {
+	gmssql.SystemVariables.AddSystemVariables([]gmssql.SystemVariable{&gmssql.MysqlSystemVariable{
+		Name: engine.LockWaitVariable, Scope: gmssql.GetMysqlScope(gmssql.SystemVariableScope_Both), Dynamic: true,
+		Type: types.NewSystemIntType(engine.LockWaitVariable, 1, maxLockWait, false), Default: int64(engine.LockWait / time.Second),
+	}})
+	for name, value := range map[string]any{"version": Version, "max_connections": int64(maxConnections), "secure_file_priv": dataDir} {
+		if err := gmssql.SystemVariables.AssignValues(map[string]any{name: value}); err != nil {
+			return fmt.Errorf("set variable %s: %w", name, err)
+		}
+	}
 	return nil
 }
 

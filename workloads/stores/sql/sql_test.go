@@ -41,24 +41,39 @@ func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
 	return sys
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
+// here listens on free ports of the loopback and remembers them.
+type here struct {
+	program.Network
+	mu        sync.Mutex
+	addresses map[string]string
+}
+
+func (h *here) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := h.Network.Listen(ctx, network, "127.0.0.1:0")
+	if err == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.addresses[address] = l.Addr().String()
+	}
+	return l, err
+}
+
+func (h *here) port(address string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, port, _ := strings.Cut(h.addresses[address], ":")
 	return port
 }
 
 // start starts a store on dir. abandon leaves its files as a killed process would.
 func start(t testing.TB, dir string) *testStore {
 	t.Helper()
-	s := &testStore{t: t, port: freePort(t)}
+	s := &testStore{t: t}
 	s.sys = newSys(t, map[string]string{
 		"DATADIR": dir, "MYSQL_ROOT_PASSWORD": "it's", "MYSQL_DATABASE": "shop", "MYSQL_USER": "app", "MYSQL_PASSWORD": "secret",
-		"MYSQL_TCP_PORT": s.port, "METRICS_PORT": freePort(t),
 	})
+	network := &here{Network: s.sys.Net, addresses: map[string]string{}}
+	s.sys.Net = network
 	logrus.SetOutput(io.Discard)
 	i := newInstance(s.sys)
 	require.NoError(t, i.open(t.Context()))
@@ -73,7 +88,10 @@ func start(t testing.TB, dir string) *testStore {
 		})
 	}
 	t.Cleanup(s.stop)
-	require.Eventually(t, func() bool { return s.db("root", "it's", "").Ping() == nil }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		s.port = network.port(":" + Port)
+		return s.port != "" && s.db("root", "it's", "").Ping() == nil
+	}, 20*time.Second, 5*time.Millisecond)
 	return s
 }
 
@@ -248,17 +266,21 @@ func TestNoDoubleBooking(t *testing.T) {
 	require.Equal(t, capacity, one[int](t, app, "SELECT MAX(id) FROM res"))
 }
 
-// TestLockWaitTimeout does not run beside others: the timeout is a global variable of the process.
 func TestLockWaitTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
-	exec(t, s.root(), "SET GLOBAL innodb_lock_wait_timeout = 1")
 	exec(t, app, "CREATE TABLE t (a INT PRIMARY KEY)")
 	tx, err := app.Begin()
 	require.NoError(t, err)
 	exec(t, tx, "INSERT INTO t VALUES (1)")
-	_, err = app.Exec("INSERT INTO t VALUES (2)")
+	impatient, err := app.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = impatient.ExecContext(t.Context(), "SET innodb_lock_wait_timeout = 1")
+	require.NoError(t, err)
+	_, err = impatient.ExecContext(t.Context(), "INSERT INTO t VALUES (2)")
 	require.EqualValues(t, 1205, number(t, err))
+	require.NoError(t, impatient.Close())
 	require.NoError(t, tx.Commit())
 	exec(t, app, "INSERT INTO t VALUES (2)")
 
@@ -284,7 +306,7 @@ func TestDataSurviveAKill(t *testing.T) {
 		"INSERT INTO t (n, d, s, b) VALUES (1.50, '2030-01-02 03:04:05', 'one', 0xff00), (2.25, NULL, 'twö', NULL)",
 		"CREATE TABLE log (line TEXT)", "INSERT INTO log VALUES ('a'), ('a'), ('b')", "DELETE FROM log WHERE line = 'b'")
 	exec(t, root, "CREATE USER 'reader'@'%' IDENTIFIED BY 'r'", "GRANT SELECT ON shop.t TO 'reader'@'%'", "REVOKE ALL ON shop.* FROM 'app'@'%'")
-	exec(t, root, "ALTER TABLE t ADD COLUMN extra INT DEFAULT 7", "UPDATE t SET extra = 8 WHERE s = 'one'")
+	exec(t, root, "ALTER TABLE t ADD COLUMN more INT DEFAULT 7", "ALTER TABLE t RENAME COLUMN more TO extra", "CREATE INDEX e ON t (extra)", "UPDATE t SET extra = 8 WHERE s = 'one'")
 	// The first server goes on running; the second reads a copy of what is on the disk at this moment.
 	copied := t.TempDir()
 	for _, name := range []string{snapshotFile, logFile, privilegesFile} {

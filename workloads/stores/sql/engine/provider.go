@@ -103,6 +103,8 @@ var (
 	_ sql.CollatedDatabase = databaseHandle{}
 	_ sql.ViewDatabase     = databaseHandle{}
 	_ sql.TriggerDatabase  = databaseHandle{}
+
+	_ sql.StoredProcedureDatabase = databaseHandle{}
 )
 
 func (d databaseHandle) data(ctx *sql.Context) *database {
@@ -281,4 +283,24 @@ func (d databaseHandle) DropTrigger(ctx *sql.Context, name string) error {
 	}
 	delete(triggers, key(name))
 	return nil
+}
+
+// GetStoredProcedure implements sql.StoredProcedureDatabase: there are none.
+func (d databaseHandle) GetStoredProcedure(*sql.Context, string) (sql.StoredProcedureDetails, bool, error) {
+	return sql.StoredProcedureDetails{}, false, nil
+}
+
+// GetStoredProcedures implements sql.StoredProcedureDatabase.
+func (d databaseHandle) GetStoredProcedures(*sql.Context) ([]sql.StoredProcedureDetails, error) {
+	return nil, nil
+}
+
+// SaveStoredProcedure implements sql.StoredProcedureDatabase.
+func (d databaseHandle) SaveStoredProcedure(*sql.Context, sql.StoredProcedureDetails) error {
+	return sql.ErrUnsupportedFeature.New("stored procedures")
+}
+
+// DropStoredProcedure implements sql.StoredProcedureDatabase.
+func (d databaseHandle) DropStoredProcedure(_ *sql.Context, name string) error {
+	return sql.ErrStoredProcedureDoesNotExist.New(name)
 }

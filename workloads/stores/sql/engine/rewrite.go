@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dolthub/go-mysql-server/sql"
@@ -21,9 +22,34 @@ func (h *handle) DropColumn(*sql.Context, string) error {
 	return sql.ErrUnsupportedFeature.New("dropping a column in place")
 }
 
-// ModifyColumn implements sql.AlterableTable; it is not used for tables that are rewritten.
-func (h *handle) ModifyColumn(*sql.Context, string, *sql.Column, *sql.ColumnOrder) error {
-	return sql.ErrUnsupportedFeature.New("modifying a column in place")
+// ModifyColumn implements sql.AlterableTable. Tables are rewritten for everything but a new name, which arrives here.
+func (h *handle) ModifyColumn(ctx *sql.Context, name string, column *sql.Column, order *sql.ColumnOrder) error {
+	t, err := h.define(ctx)
+	if err != nil {
+		return err
+	}
+	at := t.schema.IndexOfColName(name)
+	if at < 0 {
+		return sql.ErrTableColumnNotFound.New(t.name, name)
+	}
+	if order != nil || !column.Type.Equals(t.schema.Schema[at].Type) {
+		return sql.ErrUnsupportedFeature.New("modifying a column in place")
+	}
+	columns := t.schema.Schema.Copy()
+	columns[at] = column.Copy()
+	columns[at].Source, columns[at].DatabaseSource = t.name, t.db
+	t.schema = sql.NewPrimaryKeySchema(columns, t.schema.PkOrdinals...)
+	for i, ix := range t.indexes {
+		renamed := *ix
+		renamed.columns = slices.Clone(ix.columns)
+		for n, c := range renamed.columns {
+			if strings.EqualFold(c, name) {
+				renamed.columns[n] = column.Name
+			}
+		}
+		t.indexes[i] = &renamed
+	}
+	return nil
 }
 
 // RewriteInserter implements sql.RewritableTable.

@@ -13,6 +13,8 @@ type Session struct {
 	*sql.BaseSession
 	store *Store
 	tx    *transaction
+	// ctx is what the session reads its own variables with.
+	ctx *sql.Context
 	// locked says that the session holds the store's write lock.
 	locked bool
 	// active is when the last statement ended, in Unix nanoseconds; 0 while one runs.
@@ -25,7 +27,7 @@ var _ sql.TransactionSession = (*Session)(nil)
 
 // NewSession returns a session; closeConn ends its connection and may be nil.
 func (s *Store) NewSession(base *sql.BaseSession, closeConn func()) *Session {
-	return &Session{BaseSession: base, store: s, close: closeConn}
+	return &Session{BaseSession: base, store: s, close: closeConn, ctx: s.ctx}
 }
 
 // transaction is what a session sees and has changed.
@@ -83,11 +85,11 @@ func (s *Session) Abort() {
 }
 
 func (s *Session) autocommit() bool {
-	v, err := s.GetSessionVariable(sql.NewEmptyContext(), sql.AutoCommitSessionVar)
+	v, err := s.GetSessionVariable(s.ctx, sql.AutoCommitSessionVar)
 	if err != nil {
 		return true
 	}
-	on, err := sql.ConvertToBool(sql.NewEmptyContext(), v)
+	on, err := sql.ConvertToBool(s.ctx, v)
 	return err != nil || on
 }
 
@@ -122,9 +124,10 @@ func (s *Session) lockForWrite() error {
 	return nil
 }
 
+// lockWait is the session's innodb_lock_wait_timeout.
 func (s *Session) lockWait() time.Duration {
-	_, v, ok := sql.SystemVariables.GetGlobal("innodb_lock_wait_timeout")
-	if n, isInt := v.(int64); ok && isInt && n > 0 && n < int64(LockWait/time.Second) {
+	v, err := s.GetSessionVariable(s.ctx, LockWaitVariable)
+	if n, ok := v.(int64); err == nil && ok && n > 0 {
 		return time.Duration(n) * time.Second
 	}
 	return LockWait

@@ -38,10 +38,11 @@ type Journal interface {
 	Commit(changes []Change, definitions bool) error
 }
 
-// Limits of waiting for the write lock, unless the global variable innodb_lock_wait_timeout is smaller.
+// Limits of waiting for the write lock.
 const (
-	// LockWait is how long a writer waits.
-	LockWait = 5 * time.Second
+	// LockWait is how long a writer waits, and LockWaitVariable the variable, in seconds, that changes it for a session.
+	LockWait         = 5 * time.Second
+	LockWaitVariable = "innodb_lock_wait_timeout"
 	// idleHolder is how long a transaction may hold the lock without doing anything while others wait.
 	idleHolder = 10 * time.Second
 )
@@ -49,6 +50,7 @@ const (
 // Store holds all databases.
 type Store struct {
 	clock   clock.WithTicker
+	ctx     *sql.Context
 	current atomic.Pointer[root]
 	// lock holds one token while nobody writes.
 	lock chan struct{}
@@ -75,7 +77,7 @@ type database struct {
 
 // New returns an empty store.
 func New(c clock.WithTicker) *Store {
-	s := &Store{clock: c, lock: make(chan struct{}, 1)}
+	s := &Store{clock: c, ctx: sql.NewEmptyContext(), lock: make(chan struct{}, 1)}
 	s.lock <- struct{}{}
 	s.current.Store(&root{databases: map[string]*database{}})
 	return s
