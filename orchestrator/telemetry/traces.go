@@ -149,7 +149,9 @@ func (c *Client) ServiceGraph(ctx context.Context, now time.Time, lookback time.
 	for _, d := range data {
 		out = append(out, Edge{d.Parent, d.Child, d.CallCount, d.ErrorCount, micros(d.P50), micros(d.P95)})
 	}
-	slices.SortFunc(out, func(a, b Edge) int { return cmp.Or(strings.Compare(a.Parent, b.Parent), strings.Compare(a.Child, b.Child)) })
+	slices.SortFunc(out, func(a, b Edge) int {
+		return cmp.Or(strings.Compare(a.Parent, b.Parent), strings.Compare(a.Child, b.Child))
+	})
 	return out, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"os"
 	"runtime"
@@ -30,9 +31,27 @@ func (s *server) handler() http.Handler {
 	router.Get("/-/ready", ok("Ready"))
 	router.Head("/-/ready", ok("Ready"))
 	router.Get("/metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP)
+	router.Get("/debug/pprof/*subpath", serveProfile)
 	router.Post("/-/reload", s.serveReload)
 	router.Put("/-/reload", s.serveReload)
 	return router
+}
+
+// serveProfile serves the runtime's profiles, as Prometheus does.
+func serveProfile(w http.ResponseWriter, r *http.Request) {
+	switch route.Param(r.Context(), "subpath") {
+	case "/cmdline":
+		pprof.Cmdline(w, r)
+	case "/profile":
+		pprof.Profile(w, r)
+	case "/symbol":
+		pprof.Symbol(w, r)
+	case "/trace":
+		pprof.Trace(w, r)
+	default:
+		r.URL.Path = "/debug/pprof" + route.Param(r.Context(), "subpath")
+		pprof.Index(w, r)
+	}
 }
 
 func (s *server) serveReload(w http.ResponseWriter, _ *http.Request) {
