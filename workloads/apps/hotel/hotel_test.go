@@ -46,7 +46,7 @@ func (s scripts) Open(name string) (*os.File, error)         { return s.Files.Op
 
 // site is the whole application on this machine's loopback, one goroutine per program.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	env   map[string]string
 	front func() string
 	lan   *lan
@@ -193,10 +193,10 @@ func (s *site) collect() {
 }
 
 // newSite starts everything; variants are the builds that are not the released one.
-func newSite(t *testing.T, variants map[string]string) *site {
+func newSite(t testing.TB, variants map[string]string) *site {
 	t.Helper()
 	logrus.SetOutput(io.Discard)
-	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "1"}, stops: map[string]func(){}, logs: map[string]*syncBuffer{}, lan: &lan{addresses: map[string]string{}}, spans: &collector{spans: map[string][]string{}}}
+	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "0.25"}, stops: map[string]func(){}, logs: map[string]*syncBuffer{}, lan: &lan{addresses: map[string]string{}}, spans: &collector{spans: map[string][]string{}}}
 	s.collect()
 	all, err := seed.Scripts()
 	require.NoError(t, err)
