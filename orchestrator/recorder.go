@@ -47,7 +47,8 @@ func (r *recorder) write(out outcome) error {
 func (t *trial) record(out outcome, resolved *resolved, a scenarios.Trial, began, ended time.Time) results.TrialRecord {
 	record := results.TrialRecord{
 		ProblemVersion: resolved.entry.Problem.Version, Seed: a.Seed, Draw: t.env.draw, Tasks: graders.Tasks(resolved.entry.Problem.Tasks, a.Twin), Status: out.status,
-		StartedAt: began, FinishedAt: ended, Phases: map[string]float64{}, Steps: out.steps,
+		StartedAt: began, FinishedAt: ended, Phases: map[string]float64{}, Steps: out.usage.Steps,
+		Tokens: out.usage.Tokens, CostUSD: out.usage.CostUSD,
 		GraderVersion: graders.Version,
 	}
 	record.Key = a.Key

@@ -10,6 +10,7 @@ import (
 	"github.com/gameday-bench/gameday/evaluator"
 	"github.com/gameday-bench/gameday/evaluator/graders"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/aci"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -18,6 +19,8 @@ type session interface {
 	agents.Cloud
 	// Submission is what the agent has handed in so far.
 	Submission() agents.Submission
+	// Usage is what the agent has spent so far.
+	Usage() aci.Usage
 	// Close ends the interface: later calls fail. It is idempotent.
 	Close() error
 }
@@ -44,7 +47,7 @@ type outcome struct {
 	err        error
 	submission agents.Submission
 	snapshot   *evaluator.Snapshot
-	steps      int
+	usage      aci.Usage
 	scores     []evaluator.Score
 	// notes are failures that did not decide the status, for example of the clean-up.
 	notes []error
@@ -140,7 +143,7 @@ func (t *trial) act(ctx context.Context) outcome {
 		t.at.brief = t.env.clock.Now()
 		err = solve(ctx, agent, brief, cloud)
 		t.at.agentDone = t.env.clock.Now()
-		out.submission = cloud.Submission()
+		out.submission, out.usage = cloud.Submission(), cloud.Usage()
 		return errors.Join(err, cloud.Close())
 	})
 	out.status, out.err = actStatus(ctx, err), err
