@@ -9,8 +9,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/kubelet/config"
 	kubetypes "k8s.io/kubernetes/pkg/kubelet/types"
 )
@@ -25,11 +27,13 @@ func feedPods(ctx context.Context, client kubernetes.Interface, node string, pod
 		if err := waitForNode(ctx, client, node, func(*v1.Node) bool { return true }); err != nil {
 			return
 		}
+		gate := &authorization{client: client, known: map[types.UID]bool{}}
 		send := func(objs []any) {
 			list := make([]*v1.Pod, 0, len(objs))
 			for _, o := range objs {
 				list = append(list, runnable(o.(*v1.Pod)))
 			}
+			gate.wait(ctx, list)
 			updates <- kubetypes.PodUpdate{Pods: list, Op: kubetypes.SET, Source: kubetypes.ApiserverSource}
 		}
 		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
@@ -43,20 +47,35 @@ func feedPods(ctx context.Context, client kubernetes.Interface, node string, pod
 // as the user of the node process, so the ownership that is asked for holds for them anyway. Only the kubelet sees this
 // copy; it never writes a pod's spec back.
 func runnable(pod *v1.Pod) *v1.Pod {
-	if os.Geteuid() == 0 || pod.Spec.SecurityContext == nil {
+	if os.Geteuid() == 0 {
 		return pod
 	}
-	sc := pod.Spec.SecurityContext
-	owner := sc.RunAsUser != nil && *sc.RunAsUser != 0
-	if sc.FSGroup == nil && !owner {
+	return unowned(pod)
+}
+
+func unowned(pod *v1.Pod) *v1.Pod {
+	out := pod.DeepCopy()
+	changed := false
+	disown := func(user **int64) {
+		if *user != nil && **user != 0 {
+			*user, changed = nil, true
+		}
+	}
+	if sc := out.Spec.SecurityContext; sc != nil {
+		changed = changed || sc.FSGroup != nil
+		sc.FSGroup = nil
+		disown(&sc.RunAsUser)
+	}
+	podutil.VisitContainers(&out.Spec, podutil.AllContainers, func(c *v1.Container, _ podutil.ContainerType) bool {
+		if c.SecurityContext != nil {
+			disown(&c.SecurityContext.RunAsUser)
+		}
+		return true
+	})
+	if !changed {
 		return pod
 	}
-	pod = pod.DeepCopy()
-	pod.Spec.SecurityContext.FSGroup = nil
-	if owner {
-		pod.Spec.SecurityContext.RunAsUser = nil
-	}
-	return pod
+	return out
 }
 
 // waitForAPIServer waits until the API server is ready. What is started earlier would fail, and come back only after
