@@ -27,6 +27,9 @@ type BuildSpec struct {
 	Tag       string `yaml:"tag" check:"required"`
 }
 
+// fieldManager is what managedFields show: somebody has set the image.
+const fieldManager = "kubectl-set"
+
 // stateImage is the key of faults.Env.State for the image before the change.
 const stateImage = "image"
 
@@ -127,7 +130,7 @@ func (f *build) setImage(ctx context.Context, env faults.Env, container, image s
 	if err != nil {
 		return fmt.Errorf("encode image: %w", err)
 	}
-	_, err = env.Kubernetes.AppsV1().Deployments(f.Namespace).Patch(ctx, f.Deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	_, err = env.Kubernetes.AppsV1().Deployments(f.Namespace).Patch(ctx, f.Deployment, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
 		return fmt.Errorf("set the image of Deployment %s/%s to %s: %w", f.Namespace, f.Deployment, image, err)
 	}

@@ -35,6 +35,9 @@ const (
 	stateUndo     = "undo"     // the merge patch that takes the change back
 )
 
+// fieldManager is what managedFields show: somebody has edited the object.
+const fieldManager = "kubectl-edit"
+
 type fault struct {
 	spec  Spec
 	kind  types.PatchType
@@ -89,7 +92,7 @@ func (f *fault) Inject(ctx context.Context, env faults.Env) error {
 		}
 		env.State[stateOriginal] = string(data)
 	}
-	patched, err := client.Patch(ctx, f.spec.Target.Name, f.kind, f.patch, metav1.PatchOptions{})
+	patched, err := client.Patch(ctx, f.spec.Target.Name, f.kind, f.patch, metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
 		return fmt.Errorf("patch %s: %w", f.spec.Target, err)
 	}
@@ -131,7 +134,7 @@ func (f *fault) Recover(ctx context.Context, env faults.Env) error {
 	if undo == "" {
 		undo = "{}" // the patch was refused, so nothing has changed
 	}
-	_, err := client.Patch(ctx, f.spec.Target.Name, types.MergePatchType, []byte(undo), metav1.PatchOptions{})
+	_, err := client.Patch(ctx, f.spec.Target.Name, types.MergePatchType, []byte(undo), metav1.PatchOptions{FieldManager: fieldManager})
 	if apierrors.IsNotFound(err) {
 		object := &unstructured.Unstructured{}
 		if err := json.Unmarshal([]byte(env.State[stateOriginal]), &object.Object); err != nil {

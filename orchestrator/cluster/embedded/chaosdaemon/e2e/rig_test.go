@@ -158,14 +158,14 @@ func (r *rig) example(name string) *unstructured.Unstructured {
 	return nil
 }
 
-// inject creates a chaos object and waits for AllInjected. recover deletes it and waits until it is gone, which it is when
+// inject creates a chaos object and waits for AllInjected. undo deletes it and waits until it is gone, which it is when
 // Chaos Mesh has recovered it; it is called at the end of the test, too.
-func (r *rig) inject(object *unstructured.Unstructured) (recover func()) {
+func (r *rig) inject(object *unstructured.Unstructured) (undo func()) {
 	r.t.Helper()
 	begin := time.Now()
 	r.create(object)
 	client := r.client(object)
-	recover = func() {
+	undo = func() {
 		begin := time.Now()
 		err := client.Delete(context.Background(), object.GetName(), metav1.DeleteOptions{})
 		if apierrors.IsNotFound(err) {
@@ -192,8 +192,9 @@ func (r *rig) inject(object *unstructured.Unstructured) (recover func()) {
 		}
 		return false, fmt.Sprint(status)
 	})
+	r.t.Cleanup(undo)
 	r.t.Logf("%s %s injected in %s", object.GetKind(), object.GetName(), time.Since(begin).Round(time.Millisecond))
-	return recover
+	return undo
 }
 
 // all makes an example that picks one pod at random pick all, so that its effect is certain.
@@ -213,14 +214,14 @@ func (r *rig) exec(namespace, pod string, argv ...string) (string, int) {
 		VersionedParams(&corev1.PodExecOptions{Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewSPDYExecutor(r.rest, "POST", req.URL())
 	require.NoError(r.t, err)
-	var out bytes.Buffer
-	err = executor.StreamWithContext(r.t.Context(), remotecommand.StreamOptions{Stdout: &out, Stderr: &out})
+	var out, errs bytes.Buffer
+	err = executor.StreamWithContext(r.t.Context(), remotecommand.StreamOptions{Stdout: &out, Stderr: &errs})
 	var exit interface{ ExitStatus() int }
 	if errors.As(err, &exit) {
-		return out.String(), exit.ExitStatus()
+		return out.String() + errs.String(), exit.ExitStatus()
 	}
-	require.NoError(r.t, err, "exec in %s: %s", pod, out.String())
-	return out.String(), 0
+	require.NoError(r.t, err, "exec in %s: %s", pod, errs.String())
+	return out.String() + errs.String(), 0
 }
 
 // pods returns the ready pods with a label.
