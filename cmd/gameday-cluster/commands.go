@@ -51,6 +51,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
 	fmt.Fprintln(stderr, "error:", err)
 	var usage usageError
 	if errors.As(err, &usage) {
@@ -77,7 +81,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newControlPlane(stdout, stderr), newNode(stdout, stderr))
+	root.AddCommand(newControlPlane(stdout, stderr), newNode(stdout, stderr), newStress(stderr))
 	return root
 }
 

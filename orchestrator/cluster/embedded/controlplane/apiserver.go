@@ -34,6 +34,10 @@ const advertisedPort = 6443
 // poll is how often a condition is looked at during the start.
 const poll = 25 * time.Millisecond
 
+// waitTimeout is how long the start waits for any one condition. It ends before the start as a whole does, so that the
+// error names the condition.
+const waitTimeout = startTimeout - 30*time.Second
+
 // startAPIServer starts kube-apiserver and returns when it answers requests, before it is ready.
 func (p *plane) startAPIServer(ctx context.Context) error {
 	server, err := p.buildAPIServer(ctx)
@@ -167,8 +171,10 @@ func waitPath(ctx context.Context, config *rest.Config, path string) error {
 	})
 }
 
-// until calls f until it returns nil. When ctx ends first, the error says what f last said.
+// until calls f until it returns nil, at most for waitTimeout. The error says what f last said.
 func until(ctx context.Context, what string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {

@@ -19,7 +19,7 @@ import (
 const stopTimeout = 700 * time.Millisecond
 
 // startTimeout is how long the control plane may take to become ready, generous for a machine under load.
-const startTimeout = 2 * time.Minute
+const startTimeout = 3 * time.Minute
 
 // settleAfter is how long after the start memory is tidied: when the nodes have registered too.
 const settleAfter = 2 * time.Second
@@ -103,13 +103,31 @@ func (p *plane) start(ctx context.Context) error {
 		return err
 	}
 	var g errgroup.Group
-	g.Go(func() error { return p.startControllers(ctx, admin) })
-	g.Go(func() error { return p.startScheduler(ctx, admin) })
-	g.Go(func() error { return p.startChaos(ctx, admin) })
-	g.Go(func() error { return p.applyAddons(ctx, admin) })
-	g.Go(func() error { return p.assignPodCIDRs(ctx, admin) })
-	g.Go(func() error { return p.waitReady(ctx, admin) })
+	for _, part := range []func() error{
+		func() error { return p.startControllers(ctx, admin) },
+		func() error { return p.startScheduler(ctx, admin) },
+		func() error { return p.startChaos(ctx, admin) },
+		func() error { return p.applyAddons(ctx, admin) },
+		func() error { return p.assignPodCIDRs(ctx, admin) },
+		func() error { return p.waitReady(ctx, admin) },
+	} {
+		g.Go(func() error {
+			err := part()
+			if err != nil {
+				p.fail(err) // At once: the other parts may wait for this one until the start times out.
+			}
+			return err
+		})
+	}
 	return g.Wait()
+}
+
+// fail ends the control plane with err, unless something failed before.
+func (p *plane) fail(err error) {
+	select {
+	case p.failed <- err:
+	default: // The first failure is the one to report.
+	}
 }
 
 // background runs a component that must not end before ctx does.
@@ -122,10 +140,7 @@ func (p *plane) background(ctx context.Context, name string, f func() error) {
 		if err == nil {
 			err = errors.New("ended unexpectedly")
 		}
-		select {
-		case p.failed <- fmt.Errorf("run %s: %w", name, err):
-		default: // Somebody else failed first; that is the one to report.
-		}
+		p.fail(fmt.Errorf("run %s: %w", name, err))
 	}()
 }
 
