@@ -3,6 +3,7 @@ package playbook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -163,8 +164,12 @@ func (s *scene) storeOf(service string) string {
 	return best
 }
 
-// slowMS is how much longer a caller may wait than the callee works.
-const slowMS = 60
+const (
+	// slowMS is how much longer a caller may wait than the callee works.
+	slowMS = 120
+	// slowShare is how much of the traffic of a node must be slow on the way, in percent, for the node to be suspected.
+	slowShare = 60
+)
 
 // slowNode: calls that are slow on the way, all to or from one node. The node is cordoned and its services are moved.
 func slowNode(_ context.Context, s *scene) ([]finding, error) {
@@ -181,17 +186,18 @@ func slowNode(_ context.Context, s *scene) ([]finding, error) {
 			into[node] += e.Calls
 		}
 	}
+	share := func(node string) int { return 100 * slow[node] / (slow[node] + fast[node]) }
 	best := ""
-	for node := range slow {
-		if best == "" || slow[node]*(fast[best]+1) > slow[best]*(fast[node]+1) || (slow[node] == slow[best] && node < best) {
+	for _, node := range slices.Sorted(maps.Keys(slow)) {
+		if best == "" || share(node) > share(best) {
 			best = node
 		}
 	}
-	if best == "" {
+	if best == "" || share(best) < slowShare {
 		return nil, nil
 	}
 	return []finding{{
-		weight: 80, components: []agents.Component{s.component("Node", best)}, mechanism: "network-delay",
+		weight: 58, components: []agents.Component{s.component("Node", best)}, mechanism: "network-delay",
 		why: fmt.Sprintf("calls to and from the pods of node %s are slow on the way", best),
 		repair: []string{
 			"cordon " + best,

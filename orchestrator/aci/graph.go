@@ -3,7 +3,10 @@ package aci
 import (
 	"cmp"
 	"context"
+	"maps"
+	"net"
 	"slices"
+	"strings"
 )
 
 type graphArgs struct {
@@ -23,6 +26,29 @@ type graphEdge struct {
 	CalleeP50MS float64 `json:"calleeP50Ms,omitempty"`
 }
 
+// graphTraces is how many traces of each service the graph is drawn from.
+const graphTraces = 40
+
+// nameAddresses gives callees that are known by their Service's address only (nobody answered there) that Service's name.
+func (s *Session) nameAddresses(ctx context.Context, in edges) edges {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(in)), func(pair [2]string) bool { return net.ParseIP(pair[1]) != nil }) {
+		return in
+	}
+	list := s.kubectlArgv(ctx, "get", "services", "--all-namespaces", "--no-headers", "-o", "custom-columns=I:.spec.clusterIP,N:.metadata.name")
+	names := map[string]string{}
+	for line := range strings.Lines(list.text) {
+		if f := strings.Fields(line); len(f) == 2 && net.ParseIP(f[0]) != nil {
+			names[f[0]] = f[1]
+		}
+	}
+	out := edges{}
+	for pair, c := range in {
+		to := out.at(pair[0], cmp.Or(names[pair[1]], pair[1]))
+		to.caller, to.callee, to.errors = append(to.caller, c.caller...), append(to.callee, c.callee...), to.errors+c.errors
+	}
+	return out
+}
+
 // calls are the calls of one edge; durations are microseconds.
 type calls struct {
 	caller, callee []int64
@@ -40,7 +66,7 @@ func (e edges) at(caller, callee string) *calls {
 }
 
 func (s *Session) serviceGraph(ctx context.Context, a graphArgs) output {
-	traces, err := s.fetchTraces(ctx, searchArgs{Service: "*", Lookback: a.Lookback, Limit: maxTraces})
+	traces, err := s.fetchTraces(ctx, searchArgs{Service: "*", Lookback: a.Lookback, Limit: graphTraces})
 	if err != nil {
 		return failed("query_failed: %v", err)
 	}
@@ -48,6 +74,7 @@ func (s *Session) serviceGraph(ctx context.Context, a graphArgs) output {
 	for _, t := range traces {
 		all.add(t)
 	}
+	all = s.nameAddresses(ctx, all)
 	out := []graphEdge{}
 	for pair, c := range all {
 		out = append(out, graphEdge{

@@ -13,8 +13,10 @@ import (
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/agents/agentstest"
+	"github.com/gameday-bench/gameday/agents/playbook"
 	"github.com/gameday-bench/gameday/orchestrator/aci"
 	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
+	"github.com/gameday-bench/gameday/orchestrator/telemetry"
 )
 
 // liveKubeconfig names an administrator's kubeconfig of a cluster with Chaos Mesh on it, to try the real thing.
@@ -30,7 +32,19 @@ func openLive(t *testing.T, namespace string) *aci.Session {
 	require.NoError(t, err)
 	brief := agentstest.Brief()
 	brief.Namespace, brief.Budget = namespace, agents.Budget{}
-	session, err := aci.Open(t.Context(), aci.Config{Brief: brief, Admin: config, Rules: proxy.DefaultRules()})
+	prometheus, jaeger, err := telemetry.Endpoints(config)
+	require.NoError(t, err)
+	session, err := aci.Open(t.Context(), aci.Config{
+		Brief: brief, Admin: config, Rules: proxy.DefaultRules(),
+		Prometheus: proxy.Endpoint{BaseURL: prometheus.URL, Transport: prometheus.Transport},
+		Jaeger:     proxy.Endpoint{BaseURL: jaeger.URL, Transport: jaeger.Transport},
+		Transcript: func(e aci.Entry) error {
+			if os.Getenv("GAMEDAY_TEST_SHOW") != "" {
+				fmt.Printf("--- %s %s (%.0f ms, error %v)\n%.3000s\n", e.Tool, e.Args, e.DurationMS, e.IsError, e.Output)
+			}
+			return nil
+		},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, session.Close()) })
 	return session
@@ -46,12 +60,8 @@ func kubectl(t *testing.T, s *aci.Session, command string, stdin ...string) agen
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
-	start := time.Now()
 	result, err := s.Call(ctx, "kubectl", raw)
 	require.NoError(t, err)
-	if os.Getenv("GAMEDAY_TEST_SHOW") != "" {
-		fmt.Printf("--- %s (%s, error %v)\n%s\n", command, time.Since(start).Round(time.Millisecond), result.IsError, result.Output)
-	}
 	return result
 }
 
@@ -133,4 +143,41 @@ func TestLiveHold(t *testing.T) {
 	_, err = s.Connect(dir)
 	require.NoError(t, err)
 	<-time.After(hold)
+}
+
+// TestLiveTools calls every reading tool against the application hotel (gameday create cluster --app hotel).
+func TestLiveTools(t *testing.T) {
+	s := openLive(t, "hotel")
+	for _, tc := range []struct {
+		tool, want string
+		args       m
+	}{
+		{"get_alerts", "[", m{"pending": true}},
+		{"list_metrics", "rpc_server_duration_seconds_bucket", m{"match": "rpc_server"}},
+		{"query_metrics", "geo", m{"query": `sum by (service) (rate(rpc_server_duration_seconds_count[30s]))`}},
+		{"query_metrics_range", "matrix", m{"query": "sum(up)", "start": "1m"}},
+		{"search_traces", "traceId", m{"service": "frontend", "limit": 3}},
+		{"get_service_graph", "mysql-geo", m{"lookback_seconds": 60}},
+		{"get_logs", "geo", m{"target": "deployment/geo", "tail": 5}},
+		{"get_logs", "", m{"target": "app.kubernetes.io/component=service", "contains": "error"}},
+		{"get_events", "Deployment/geo", m{"for": "deployment/geo"}},
+		{"kubectl", "mysql-geo", m{"command": "get pods -o wide"}},
+		{"kubectl", "NAME", m{"command": "top nodes"}},
+		{"kubectl", "information_schema", m{"command": "exec deploy/mysql-geo -- sh -c 'mysql -uroot -p$MYSQL_ROOT_PASSWORD -e \"show databases\"'"}},
+		{"kubectl", "", m{"command": "exec deploy/geo -- sh -c 'nslookup mysql-geo; nc -zv mysql-geo 3306; curl -s -m 3 -i frontend:5000/ | head -5; wget -qO- http://frontend:5000/healthz'"}},
+	} {
+		r := do(t, s, tc.tool, tc.args)
+		if !r.IsError {
+			require.Contains(t, r.Output, tc.want, "%s %v", tc.tool, tc.args)
+		}
+	}
+}
+
+// TestLivePlaybook lets the playbook work on whatever is wrong with the application now.
+func TestLivePlaybook(t *testing.T) {
+	s := openLive(t, "hotel")
+	require.NoError(t, playbook.Agent{}.Solve(t.Context(), s.Brief(), s))
+	out, err := json.MarshalIndent(s.Submission(), "", " ")
+	require.NoError(t, err)
+	fmt.Println(string(out), s.Usage())
 }

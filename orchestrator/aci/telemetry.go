@@ -23,7 +23,7 @@ type rangeArgs struct {
 	Query string `json:"query" jsonschema:"A PromQL expression."`
 	Start string `json:"start,omitempty" jsonschema:"RFC 3339, Unix seconds, or how long ago; 10m by default."`
 	End   string `json:"end,omitempty" jsonschema:"RFC 3339, Unix seconds, or how long ago; now by default."`
-	Step  string `json:"step,omitempty" jsonschema:"The resolution, such as 15s; a 40th of the range by default."`
+	Step  string `json:"step,omitempty" jsonschema:"The resolution, such as 15s; a 20th of the range by default."`
 }
 
 type listArgs struct {
@@ -87,7 +87,7 @@ func (s *Session) queryRange(ctx context.Context, a rangeArgs) output {
 	if err != nil {
 		return failed("malformed_args: end: %v", err)
 	}
-	step := max(end.Sub(start)/40, time.Second).Round(time.Second)
+	step := max(end.Sub(start)/20, time.Second).Round(time.Second)
 	if a.Step != "" {
 		if step, err = time.ParseDuration(a.Step); err != nil || step <= 0 {
 			return failed("malformed_args: step: %q is no positive duration such as 15s", a.Step)

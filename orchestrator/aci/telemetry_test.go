@@ -23,7 +23,7 @@ const trace = `{"data":[{"traceID":"t1","processes":{"p1":{"serviceName":"fronte
  {"spanID":"c","operationName":"geo.Geo/Nearby","startTime":1041000,"duration":20000,"processID":"p2","references":[{"refType":"CHILD_OF","spanID":"b"}],"tags":[{"key":"span.kind","value":"server"},{"key":"error","value":true},{"key":"otel.status_description","value":"no points"}]},
  {"spanID":"d","operationName":"SELECT","startTime":1042000,"duration":5000,"processID":"p2","references":[{"refType":"CHILD_OF","spanID":"c"}],"tags":[{"key":"peer.service","value":"mysql-geo"}]}]}]}`
 
-func telemetry(t *testing.T) *aci.Session {
+func observed(t *testing.T) *aci.Session {
 	t.Helper()
 	answers := map[string]string{
 		"/api/v1/query":                 `{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}`,
@@ -46,7 +46,7 @@ func telemetry(t *testing.T) *aci.Session {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	s := telemetry(t)
+	s := observed(t)
 	require.JSONEq(t, `{"resultType":"scalar","result":[1,"2"]}`, do(t, s, "query_metrics", m{"query": "2", "time": "5m"}).Output)
 	bad := do(t, s, "query_metrics_range", m{"query": "x", "start": "1h", "end": "2026-11-23T12:00:00Z"})
 	require.True(t, bad.IsError)
@@ -60,7 +60,7 @@ func TestMetrics(t *testing.T) {
 
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	s := telemetry(t)
+	s := observed(t)
 	found := do(t, s, "search_traces", m{"service": "geo", "errors_only": true})
 	require.Equal(t, 1, strings.Count(found.Output, "\n"))
 	var summary struct {
