@@ -22,9 +22,9 @@ const Port = "8080"
 
 // Timeouts of the routes and of the calls behind them. Search makes two calls in a row, so it has longer.
 const (
-	routeTimeout  = 3 * time.Second
-	callTimeout   = 1200 * time.Millisecond
-	searchTimeout = 2 * time.Second
+	routeTimeout  = 4500 * time.Millisecond
+	callTimeout   = 2500 * time.Millisecond
+	searchTimeout = 4 * time.Second
 )
 
 // bodyLimit bounds a request's body in bytes.

@@ -14,8 +14,8 @@ import (
 const Port = "8082"
 
 const (
-	geoTimeout  = time.Second
-	rateTimeout = 1500 * time.Millisecond
+	geoTimeout  = 2 * time.Second
+	rateTimeout = 2500 * time.Millisecond
 )
 
 // Setup is the service's setup.

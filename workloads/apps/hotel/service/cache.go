@@ -19,8 +19,8 @@ import (
 const (
 	cachePoolSize    = 12
 	cacheIdle        = 4
-	cacheDialTimeout = 500 * time.Millisecond
-	cacheTimeout     = 300 * time.Millisecond
+	cacheDialTimeout = 800 * time.Millisecond
+	cacheTimeout     = 500 * time.Millisecond
 	cacheLifetime    = 8 * time.Second
 	systemRedis      = "redis"
 )

@@ -22,7 +22,7 @@ const (
 	sqlIdle         = 6
 	sqlLifetime     = 8 * time.Second
 	sqlIdleTime     = 10 * time.Second
-	sqlTimeout      = 800 * time.Millisecond
+	sqlTimeout      = 1500 * time.Millisecond
 	sqlRetries      = 2
 	sqlRetryPause   = 20 * time.Millisecond
 	mysqlDeadlock   = 1213
