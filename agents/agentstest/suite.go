@@ -28,10 +28,10 @@ func Brief() agents.Brief {
 
 // Run checks what every agent owes to the harness: it submits each task at most once and only what is asked, it stops when a
 // budget is spent, it ends when it is cancelled, and observations that make no sense do not break it.
-func Run(t *testing.T, make func(t *testing.T) agents.Agent) {
+func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 	t.Run("submits once", func(t *testing.T) {
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), make(t), Brief(), cloud))
+		require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
 		require.Zero(t, cloud.Duplicates())
 		require.NotNil(t, cloud.Accepted("detection"), "no answer to detection")
 	})
@@ -39,14 +39,14 @@ func Run(t *testing.T, make func(t *testing.T) agents.Agent) {
 		brief := Brief()
 		brief.Tasks = []string{"detection"}
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), make(t), brief, cloud))
+		require.NoError(t, solve(t, t.Context(), newAgent(t), brief, cloud))
 		for _, call := range cloud.Calls() {
 			require.True(t, !strings.HasPrefix(call.Tool, "submit_") || call.Tool == "submit_detection", call.Tool)
 		}
 	})
 	t.Run("known tools", func(t *testing.T) {
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), make(t), Brief(), cloud))
+		require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
 		names := map[string]bool{}
 		for _, tool := range cloud.Tools() {
 			names[tool.Name] = true
@@ -58,7 +58,7 @@ func Run(t *testing.T, make func(t *testing.T) agents.Agent) {
 	t.Run("budget", func(t *testing.T) {
 		for steps := 1; steps <= 3; steps++ {
 			cloud := &Cloud{Steps: steps}
-			err := solve(t, t.Context(), make(t), Brief(), cloud)
+			err := solve(t, t.Context(), newAgent(t), Brief(), cloud)
 			require.LessOrEqual(t, cloud.Overdrawn(), 1, "called on after the budget was spent")
 			if cloud.Overdrawn() > 0 {
 				require.ErrorIs(t, err, agents.ErrBudget)
@@ -74,7 +74,7 @@ func Run(t *testing.T, make func(t *testing.T) agents.Agent) {
 		}}
 		cancelAfter := time.AfterFunc(time.Second, cancel)
 		defer cancelAfter.Stop()
-		err := solve(t, ctx, make(t), Brief(), cloud)
+		err := solve(t, ctx, newAgent(t), Brief(), cloud)
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
 		}
@@ -88,7 +88,7 @@ func Run(t *testing.T, make func(t *testing.T) agents.Agent) {
 				cloud := &Cloud{Answer: func(context.Context, string, map[string]any) (agents.Result, error) {
 					return agents.Result{Output: output, IsError: isError}, nil
 				}}
-				require.NoError(t, solve(t, t.Context(), make(t), Brief(), cloud))
+				require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
 				require.Zero(t, cloud.Duplicates())
 			}
 		})

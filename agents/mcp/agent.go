@@ -79,11 +79,11 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 // serve puts the trial on a socket and on loopback HTTP. wait returns when both have ended, after ctx has.
 func serve(ctx context.Context, server *Server, dir string, brief agents.Brief) (env map[string]string, wait func(), err error) {
 	socket := filepath.Join(dir, "mcp.sock")
-	unix, err := net.Listen("unix", socket)
+	unix, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen on socket: %w", err)
 	}
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("listen on loopback: %w", err), unix.Close())
 	}

@@ -1,6 +1,7 @@
 package stdio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +60,8 @@ func (c *Command) start(limits Limits) (_ *process, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make pipes: %w", err)
 	}
-	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+	// No context kills it: interrupt and reap end the whole group, in order.
+	cmd := exec.CommandContext(context.Background(), c.Argv[0], c.Argv[1:]...)
 	cmd.Dir, cmd.Env = dir, c.environ(dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = inR, outW, errW
 	if err = procx.Start(cmd); err != nil {

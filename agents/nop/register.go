@@ -1,9 +1,0 @@
-package nop
-
-import "github.com/gameday-bench/gameday/agents"
-
-func init() {
-	agents.MustRegister(agents.Info{
-		Name: "nop", Description: "Does nothing: submits that nothing is wrong. The lower bound.", Origin: "agents/nop",
-	}, func(agents.Params) (agents.Agent, error) { return Agent{}, nil })
-}
