@@ -27,6 +27,9 @@ const (
 	EnvPrompt = "GAMEDAY_PROMPT" // path of the brief in words
 )
 
+// lastAnswer is how long the connections stay open after the trial's end.
+const lastAnswer = 200 * time.Millisecond
+
 // Agent is an agent that speaks MCP. Its command is started with the addresses of the trial in its environment, and is done
 // when it ends with exit code 0 or calls the tool done. Without a command, Solve waits for somebody to attach and be done:
 // the addresses are announced.
@@ -66,6 +69,11 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 		return err
 	case <-server.Done():
 		err = server.Err()
+		// The answer to the last call is on its way to the client.
+		select {
+		case <-time.After(lastAnswer):
+		case <-ctx.Done():
+		}
 		cancel(errors.Join(err, context.Canceled))
 	case <-ctx.Done():
 		err = context.Cause(ctx)

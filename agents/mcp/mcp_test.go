@@ -172,15 +172,13 @@ func TestAttach(t *testing.T) {
 		conn, err := net.Dial("unix", <-sockets)
 		require.NoError(t, err)
 		s := connect(t, &sdk.IOTransport{Reader: conn, Writer: conn})
-		if tc.steps == 0 {
-			call(t, s, "done", map[string]any{})
-		} else {
-			for range tc.steps {
-				call(t, s, "kubectl", map[string]any{"command": "get pods"})
-			}
-			// The answer to the last call may be lost: the trial is over.
-			_, _ = s.CallTool(t.Context(), &sdk.CallToolParams{Name: "kubectl", Arguments: map[string]any{}})
+		last := "done"
+		for range tc.steps {
+			call(t, s, "kubectl", map[string]any{"command": "get pods"})
+			last = "kubectl"
 		}
+		// The answer to the last call may be lost: the trial is over.
+		_, _ = s.CallTool(t.Context(), &sdk.CallToolParams{Name: last, Arguments: map[string]any{}})
 		require.ErrorIs(t, <-ended, tc.want)
 	}
 }
