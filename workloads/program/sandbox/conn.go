@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -42,11 +43,17 @@ func recvFile(c *net.UnixConn, buf, oob []byte) (int, *os.File, error) {
 		return n, nil, nil
 	}
 	msgs, err := syscall.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(msgs) == 0 {
+	if err != nil {
+		return 0, nil, fmt.Errorf("read control message: %w", err)
+	}
+	if len(msgs) == 0 {
 		return n, nil, nil
 	}
 	fds, err := syscall.ParseUnixRights(&msgs[0])
-	if err != nil || len(fds) == 0 {
+	if err != nil {
+		return 0, nil, fmt.Errorf("read descriptor: %w", err)
+	}
+	if len(fds) == 0 {
 		return n, nil, nil
 	}
 	// The node made the descriptor non-blocking, so the runtime's poller takes it.
@@ -120,7 +127,7 @@ func (c *conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
 func (c *conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
 
 func (c *conn) shutdown(how int) error {
-	raw, err := c.File.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return c.opError("close", err)
 	}
@@ -166,7 +173,8 @@ func bare(err error) error {
 	}
 	var pe *os.PathError
 	if errors.As(err, &pe) {
-		if errno, ok := pe.Err.(syscall.Errno); ok {
+		var errno syscall.Errno
+		if errors.As(pe.Err, &errno) {
 			return os.NewSyscallError(pe.Op, errno)
 		}
 		return pe.Err

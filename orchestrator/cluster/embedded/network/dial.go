@@ -27,7 +27,7 @@ type endpoint struct {
 
 // connectTCP connects the stack to a Service's or any other address. The error is a syscall.Errno or the context's.
 func (st *podStack) connectTCP(ctx context.Context, to netip.AddrPort) (endpoint, error) {
-	real, ok := st.net.services.translate(tcp.ProtocolNumber, st.addr, to)
+	target, ok := st.net.services.translate(tcp.ProtocolNumber, st.addr, to)
 	if !ok {
 		return endpoint{}, syscall.ECONNREFUSED
 	}
@@ -42,7 +42,7 @@ func (st *podStack) connectTCP(ctx context.Context, to netip.AddrPort) (endpoint
 	entry, ready := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventErr | waiter.EventHUp)
 	e.wq.EventRegister(&entry)
 	defer e.wq.EventUnregister(&entry)
-	terr = e.Connect(fullAddress(orLoopback(real)))
+	terr = e.Connect(fullAddress(orLoopback(target)))
 	if _, started := terr.(*tcpip.ErrConnectStarted); started {
 		select {
 		case <-ready:
@@ -151,11 +151,11 @@ func (p *Pod) DialContext(ctx context.Context, network, address string) (net.Con
 		}
 		return gonet.NewTCPConn(e.wq, e.Endpoint), nil
 	case "udp":
-		real, ok := p.st.net.services.translate(udp.ProtocolNumber, p.st.addr, to)
+		target, ok := p.st.net.services.translate(udp.ProtocolNumber, p.st.addr, to)
 		if !ok {
 			return nil, dialError(network, net.UDPAddrFromAddrPort(to), syscall.ECONNREFUSED)
 		}
-		e, errno := p.st.openUDP(netip.AddrPort{}, real)
+		e, errno := p.st.openUDP(netip.AddrPort{}, target)
 		if errno != 0 {
 			return nil, dialError(network, net.UDPAddrFromAddrPort(to), errno)
 		}

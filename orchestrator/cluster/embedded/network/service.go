@@ -162,14 +162,14 @@ func (s *services) has(proto tcpip.TransportProtocolNumber, to netip.AddrPort) b
 	return (*s.table.Load())[frontend{proto, to}] != nil
 }
 
-// serves says whether real is one of the endpoints of the Service at to.
-func (s *services) serves(proto tcpip.TransportProtocolNumber, to, real netip.AddrPort) bool {
+// serves says whether target is one of the endpoints of the Service at to.
+func (s *services) serves(proto tcpip.TransportProtocolNumber, to, target netip.AddrPort) bool {
 	b := (*s.table.Load())[frontend{proto, to}]
-	return b != nil && slices.Contains(b.list, real)
+	return b != nil && slices.Contains(b.list, target)
 }
 
 // translate returns the address to connect to: to itself unless it is a Service's. ok is false for a Service without endpoints.
-func (s *services) translate(proto tcpip.TransportProtocolNumber, client netip.Addr, to netip.AddrPort) (real netip.AddrPort, ok bool) {
+func (s *services) translate(proto tcpip.TransportProtocolNumber, client netip.Addr, to netip.AddrPort) (target netip.AddrPort, ok bool) {
 	fe := frontend{proto, to}
 	b := (*s.table.Load())[fe]
 	if b == nil {

@@ -158,13 +158,13 @@ func twoNodes(t testing.TB) (*Network, *Network) {
 			WireSocket: filepath.Join(dir, i+".wire"),
 		}
 	}
-	make := func(own, other Peer) *Network {
+	node := func(own, other Peer) *Network {
 		return testNetwork(t, func(c *Config) {
 			c.NodeName, c.NodeIP, c.PodCIDR, c.WireSocket = own.Name, own.NodeIP, own.PodCIDR, own.WireSocket
 			c.Peers, c.Clock = []Peer{other}, hurried{}
 		})
 	}
-	return make(peer("1"), peer("2")), make(peer("2"), peer("1"))
+	return node(peer("1"), peer("2")), node(peer("2"), peer("1"))
 }
 
 func TestWire(t *testing.T) {

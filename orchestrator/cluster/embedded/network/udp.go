@@ -37,24 +37,24 @@ type packets struct {
 
 func (s *session) dialUDP(to netip.AddrPort) opened {
 	to = orLoopback(to)
-	real, ok := s.st.net.services.translate(udp.ProtocolNumber, s.st.addr, to)
+	target, ok := s.st.net.services.translate(udp.ProtocolNumber, s.st.addr, to)
 	if !ok {
 		// kube-proxy rejects the datagram, not the connect: the error comes back on the socket.
 		return s.udp(netip.AddrPort{}, netip.AddrPort{}, to)
 	}
-	return s.udp(netip.AddrPort{}, real, to)
+	return s.udp(netip.AddrPort{}, target, to)
 }
 
 func (s *session) packet(at netip.AddrPort) opened {
 	return s.udp(at, netip.AddrPort{}, netip.AddrPort{})
 }
 
-// udp opens a UDP socket bound to at and connected to real, which the process knows as to.
-func (s *session) udp(at, real, to netip.AddrPort) opened {
-	if !at.IsValid() && !real.IsValid() {
+// udp opens a UDP socket bound to at and connected to target, which the process knows as to.
+func (s *session) udp(at, target, to netip.AddrPort) opened {
+	if !at.IsValid() && !target.IsValid() {
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
-	e, errno := s.st.openUDP(at, real)
+	e, errno := s.st.openUDP(at, target)
 	if errno != 0 {
 		return refused(errno)
 	}
@@ -67,7 +67,7 @@ func (s *session) udp(at, real, to netip.AddrPort) opened {
 	p := &packets{
 		id: s.newConn(), s: s, e: e, file: file, gone: make(chan struct{}), flows: map[netip.AddrPort]netip.AddrPort{}, names: map[netip.AddrPort]netip.AddrPort{},
 	}
-	if real.IsValid() {
+	if target.IsValid() {
 		p.to = to
 	}
 	if !s.own(p.id, socket{p.close, false}) {
@@ -190,11 +190,11 @@ func (p *packets) read() (buf *[]byte, n int, err error) {
 func (p *packets) send(to netip.AddrPort, payload []byte) error {
 	opts := tcpip.WriteOptions{Atomic: true}
 	if !p.to.IsValid() {
-		real, ok := p.endpointOf(to)
+		target, ok := p.endpointOf(to)
 		if !ok {
 			return p.report(to, syscall.ECONNREFUSED)
 		}
-		full := fullAddress(orLoopback(real))
+		full := fullAddress(orLoopback(target))
 		opts.To = &full
 	}
 	var r bytes.Reader
@@ -217,19 +217,19 @@ func (p *packets) endpointOf(to netip.AddrPort) (netip.AddrPort, bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if real, ok := p.flows[to]; ok && svc.serves(udp.ProtocolNumber, to, real) {
-		return real, true
+	if target, ok := p.flows[to]; ok && svc.serves(udp.ProtocolNumber, to, target) {
+		return target, true
 	}
-	real, ok := svc.translate(udp.ProtocolNumber, p.s.st.addr, to)
+	target, ok := svc.translate(udp.ProtocolNumber, p.s.st.addr, to)
 	if !ok {
-		return real, false
+		return target, false
 	}
 	if len(p.flows) >= maxFlows {
 		clear(p.flows)
 		clear(p.names)
 	}
-	p.flows[to], p.names[real] = real, to
-	return real, true
+	p.flows[to], p.names[target] = target, to
+	return target, true
 }
 
 // peerName is the address under which the process knows the sender of a datagram.

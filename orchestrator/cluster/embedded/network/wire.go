@@ -137,7 +137,7 @@ func (w *wire) forget(c net.Conn) {
 // feed keeps a connection to a peer and writes its queue to it. While there is no connection, packets are lost.
 func (w *wire) feed(p *peer) {
 	for w.ctx.Err() == nil {
-		c, err := net.Dial("unix", p.WireSocket)
+		c, err := (&net.Dialer{}).DialContext(w.ctx, "unix", p.WireSocket)
 		if err == nil && w.track(c) {
 			w.write(c.(*net.UnixConn), p)
 			w.forget(c)
@@ -207,7 +207,7 @@ func (w *wire) accept() {
 		if w.track(c) {
 			w.done.Go(func() {
 				defer w.forget(c)
-				if err := w.read(c); err != nil && w.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+				if err := w.read(c); w.ctx.Err() == nil && !errors.Is(err, io.EOF) {
 					w.net.log.Debug("wire from peer ended", "err", err)
 				}
 			})
@@ -215,7 +215,7 @@ func (w *wire) accept() {
 	}
 }
 
-// read delivers a peer's packets to this node's stacks.
+// read delivers a peer's packets to this node's stacks until the connection ends; it returns why.
 func (w *wire) read(c net.Conn) error {
 	r := bufio.NewReaderSize(c, 256<<10)
 	var head [wireHeader]byte
