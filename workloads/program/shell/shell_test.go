@@ -58,8 +58,10 @@ func (n fakeNet) LookupHost(_ context.Context, host string) ([]string, error) {
 type box struct {
 	sys  *program.Sys
 	root string
-	out  bytes.Buffer
-	err  bytes.Buffer
+	// stdin is what each run reads: a reader of its own, because the interpreter reads ahead.
+	stdin string
+	out   bytes.Buffer
+	err   bytes.Buffer
 }
 
 func newBox(t *testing.T) *box {
@@ -102,6 +104,7 @@ func (b *box) run(t *testing.T, argv ...string) int {
 	t.Helper()
 	b.out.Reset()
 	b.err.Reset()
+	b.sys.Stdin = strings.NewReader(b.stdin)
 	err := shell.Run(t.Context(), b.sys, argv)
 	var exit *program.ExitError
 	if errors.As(err, &exit) {
@@ -176,7 +179,7 @@ func TestDirect(t *testing.T) {
 	require.Equal(t, 127, b.run(t, "/opt/nosuch"))
 	require.Zero(t, b.run(t, "bash", "-c", `echo "$0 $1 $#"`, "name", "one", "two"))
 	require.Equal(t, "name one 2\n", b.out.String())
-	b.sys.Stdin = strings.NewReader("echo from stdin\n")
+	b.stdin = "echo from stdin\n"
 	require.Zero(t, b.run(t, "sh"))
 	require.Equal(t, "from stdin\n", b.out.String())
 	require.Zero(t, b.run(t, "/geo"))
@@ -186,7 +189,7 @@ func TestTarStreams(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
 	require.Zero(t, b.run(t, "tar", "cf", "-", "config.yaml"))
-	b.sys.Stdin = bytes.NewReader(bytes.Clone(b.out.Bytes()))
+	b.stdin = b.out.String()
 	require.Zero(t, b.run(t, "tar", "-xmf", "-", "-C", "/tmp"))
 	data, err := os.ReadFile(filepath.Join(b.root, "tmp/config.yaml"))
 	require.NoError(t, err)
