@@ -13,7 +13,9 @@ import (
 const ClusterBinary = "gameday-cluster"
 
 // programBinaries hold the programs that run in containers.
-func programBinaries() []string { return []string{"gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"} }
+func programBinaries() []string {
+	return []string{"gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"}
+}
 
 // Binaries are the executables that an embedded cluster is made of.
 type Binaries struct {
