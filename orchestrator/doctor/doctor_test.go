@@ -57,7 +57,7 @@ func TestMemory(t *testing.T) {
 				write(t, filepath.Join(tc.root, "sys/fs/cgroup/memory.max"), tc.cgroup+"\n")
 				write(t, filepath.Join(tc.root, "sys/fs/cgroup/memory.current"), "268435456\n")
 			}
-			c := find(t, doctor.Run(t.Context(), doctor.Options{Root: tc.root, Concurrency: tc.trials, OutDir: t.TempDir(), RuntimeDir: t.TempDir()}), "memory")
+			c := find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, Root: tc.root, Concurrency: tc.trials, OutDir: t.TempDir(), RuntimeDir: t.TempDir()}), "memory")
 			require.Equal(t, tc.ok, c.OK)
 			require.Equal(t, tc.detail, c.Detail)
 			require.Equal(t, !tc.ok, c.Hint != "")
@@ -71,7 +71,7 @@ func TestDirectories(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")
 	out := filepath.Join(t.TempDir(), "a", "b")
-	checks := doctor.Run(t.Context(), doctor.Options{OutDir: out, RuntimeDir: filepath.Join(file, "x")})
+	checks := doctor.Run(t.Context(), doctor.Options{Quick: true, OutDir: out, RuntimeDir: filepath.Join(file, "x")})
 	require.True(t, find(t, checks, "run directory").OK)
 	require.NoDirExists(t, out, "nothing is made")
 	bad := find(t, checks, "runtime directory")
@@ -84,7 +84,7 @@ func TestDirectories(t *testing.T) {
 	if os.Getuid() != 0 { // Root writes anywhere.
 		locked := t.TempDir()
 		require.NoError(t, os.Chmod(locked, 0o500))
-		require.Contains(t, find(t, doctor.Run(t.Context(), doctor.Options{OutDir: locked}), "run directory").Detail, "cannot be written")
+		require.Contains(t, find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, OutDir: locked}), "run directory").Detail, "cannot be written")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 
 func TestReadOnlyFileSystem(t *testing.T) {
 	t.Parallel()
-	c := find(t, doctor.Run(t.Context(), doctor.Options{OutDir: "/proc/gameday"}), "run directory")
+	c := find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, OutDir: "/proc/gameday"}), "run directory")
 	require.False(t, c.OK)
 	require.NotEmpty(t, c.Hint)
 }
@@ -108,13 +108,13 @@ func TestSocketPath(t *testing.T) {
 	t.Parallel()
 	for n, ok := range map[int]bool{20: true, 59: true, 60: false, 100: false} {
 		dir := "/" + strings.Repeat("x", n-1)
-		require.Equal(t, ok, find(t, doctor.Run(t.Context(), doctor.Options{RuntimeDir: dir}), "socket path").OK, n)
+		require.Equal(t, ok, find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, RuntimeDir: dir}), "socket path").OK, n)
 	}
 }
 
 func TestRequiredComesFirstAndHintsAreThere(t *testing.T) {
 	t.Parallel()
-	checks := doctor.Run(t.Context(), doctor.Options{OutDir: t.TempDir(), RuntimeDir: t.TempDir()})
+	checks := doctor.Run(t.Context(), doctor.Options{Quick: true, OutDir: t.TempDir(), RuntimeDir: t.TempDir()})
 	optional := false
 	for _, c := range checks {
 		require.NotEmpty(t, c.Detail, c.Name)
