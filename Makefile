@@ -7,7 +7,7 @@ BINARIES := gameday gameday-cluster gameday-pod gameday-mysql gameday-dns gameda
 # Kubernetes is linked into one binary: without debug information the link takes half the time and the file half the space.
 LDFLAGS  := -s -w
 # Tests of whole clusters start dozens of processes each: one package at a time on small machines.
-TEST_FLAGS ?= -p 2 -timeout 25m
+TEST_FLAGS ?= -p 2 -timeout 25m -ldflags '-s -w'
 # -race needs cgo; packages that link Kubernetes are left out (they would be compiled anew for ten minutes).
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /cmd/gameday-cluster -e /embedded/controlplane -e /embedded/node -e /e2e)
 GOLANGCI_VERSION := v2.15.0
