@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -67,11 +66,17 @@ type plan struct {
 	NightlyCents, TaxPercent           int64
 }
 
-// quote is the price of a stay: what the cache holds.
-type quote struct {
-	Plan                       plan
-	TotalCents, TotalInclusive int64
+// entry is what the cache holds under one key: the plans of a hotel, or the factor of a night in percent.
+type entry struct {
+	Plans  []plan `json:",omitempty"`
+	Factor int64  `json:",omitempty"`
 }
+
+// The beginnings of the cache's keys; a hotel or a night follows.
+const (
+	plansKey  = "plans:"
+	seasonKey = "season:"
+)
 
 func noSupplement(plan, time.Time) (int64, error) { return 0, nil }
 
@@ -98,30 +103,27 @@ func (r *server) GetRates(ctx context.Context, req *hotelpb.GetRatesRequest) (*h
 	if len(req.HotelIds) == 0 {
 		return &hotelpb.GetRatesResponse{}, nil
 	}
-	prefix := fmt.Sprintf("rate:%s:%s:", req.InDate, req.OutDate)
-	keys := make([]string, len(req.HotelIds))
-	for i, id := range req.HotelIds {
-		keys[i] = prefix + id
+	var keys []string
+	for _, id := range req.HotelIds {
+		keys = append(keys, plansKey+id)
 	}
-	quotes, err := service.Through(ctx, r.cache, keys, func(ctx context.Context, missing []string) (map[string]quote, error) {
-		hotels := make([]string, len(missing))
-		for i, key := range missing {
-			hotels[i] = strings.TrimPrefix(key, prefix)
-		}
-		return r.quotes(ctx, prefix, hotels, st)
-	})
+	for i := range st.Nights() {
+		keys = append(keys, seasonKey+st.Night(i).Format(time.DateOnly))
+	}
+	entries, err := service.Through(ctx, r.cache, keys, r.load)
 	if err != nil {
 		return nil, err
 	}
 	resp := &hotelpb.GetRatesResponse{}
-	for _, q := range quotes {
-		resp.RatePlans = append(resp.RatePlans, &hotelpb.RatePlan{
-			HotelId: q.Plan.Hotel, Code: q.Plan.Code, InDate: req.InDate, OutDate: req.OutDate,
-			RoomType: &hotelpb.RoomType{
-				Code: q.Plan.RoomCode, Description: q.Plan.Description, Currency: currency,
-				NightlyCents: q.Plan.NightlyCents, TotalCents: q.TotalCents, TotalInclusiveCents: q.TotalInclusive,
-			},
-		})
+	for _, id := range req.HotelIds {
+		best, err := r.cheapest(entries, id, st)
+		if err != nil {
+			return nil, err
+		}
+		if best != nil {
+			best.InDate, best.OutDate = req.InDate, req.OutDate
+			resp.RatePlans = append(resp.RatePlans, best)
+		}
 	}
 	slices.SortFunc(resp.RatePlans, func(a, b *hotelpb.RatePlan) int {
 		return cmp.Or(cmp.Compare(a.RoomType.TotalInclusiveCents, b.RoomType.TotalInclusiveCents), cmp.Compare(a.HotelId, b.HotelId))
@@ -129,72 +131,85 @@ func (r *server) GetRates(ctx context.Context, req *hotelpb.GetRatesRequest) (*h
 	return resp, nil
 }
 
-// quotes prices the stay at hotels from the store. The keys of the answer are prefix and hotel.
-func (r *server) quotes(ctx context.Context, prefix string, hotels []string, st stay.Stay) (map[string]quote, error) {
-	factors, err := r.factors(ctx, st)
-	if err != nil {
+// cheapest prices the stay in every plan of a hotel and returns the cheapest, or nil when the hotel has none.
+func (r *server) cheapest(entries map[string]entry, hotel string, st stay.Stay) (*hotelpb.RatePlan, error) {
+	var best *hotelpb.RatePlan
+	for _, p := range entries[plansKey+hotel].Plans {
+		var total int64
+		for i := range st.Nights() {
+			night := st.Night(i)
+			factor := entries[seasonKey+night.Format(time.DateOnly)].Factor
+			if factor == 0 {
+				factor = percent
+			}
+			supplement, err := r.supplement(p, night)
+			if err != nil {
+				return nil, err
+			}
+			total += p.NightlyCents * (factor + supplement) / percent
+		}
+		inclusive := total * (percent + p.TaxPercent) / percent
+		if best != nil && best.RoomType.TotalInclusiveCents <= inclusive {
+			continue
+		}
+		best = &hotelpb.RatePlan{HotelId: hotel, Code: p.Code, RoomType: &hotelpb.RoomType{
+			Code: p.RoomCode, Description: p.Description, Currency: currency,
+			NightlyCents: p.NightlyCents, TotalCents: total, TotalInclusiveCents: inclusive,
+		}}
+	}
+	return best, nil
+}
+
+// load reads what is missing in the cache from the store.
+func (r *server) load(ctx context.Context, missing []string) (map[string]entry, error) {
+	var hotels, nights []string
+	for _, key := range missing {
+		if hotel, ok := strings.CutPrefix(key, plansKey); ok {
+			hotels = append(hotels, hotel)
+		} else {
+			nights = append(nights, strings.TrimPrefix(key, seasonKey))
+		}
+	}
+	entries := map[string]entry{}
+	if err := r.plans(ctx, hotels, entries); err != nil {
 		return nil, err
 	}
+	return entries, r.factors(ctx, nights, entries)
+}
+
+func (r *server) plans(ctx context.Context, hotels []string, into map[string]entry) error {
+	if len(hotels) == 0 {
+		return nil
+	}
 	in, args := service.In(hotels)
-	var plans []plan
-	err = r.db.Query(ctx, "select rate plans",
+	return r.db.Query(ctx, "select rate plans",
 		"SELECT hotel_id, code, room_code, description, nightly_cents, tax_percent FROM rate_plan WHERE hotel_id IN ("+in+")", args,
 		func(rows *sql.Rows) error {
 			var p plan
 			if err := rows.Scan(&p.Hotel, &p.Code, &p.RoomCode, &p.Description, &p.NightlyCents, &p.TaxPercent); err != nil {
 				return err
 			}
-			plans = append(plans, p)
+			e := into[plansKey+p.Hotel]
+			e.Plans = append(e.Plans, p)
+			into[plansKey+p.Hotel] = e
 			return nil
 		})
-	if err != nil {
-		return nil, err
-	}
-	best := map[string]quote{}
-	for _, p := range plans {
-		q, err := r.price(p, st, factors)
-		if err != nil {
-			return nil, err
-		}
-		key := prefix + p.Hotel
-		if old, ok := best[key]; !ok || q.TotalInclusive < old.TotalInclusive {
-			best[key] = q
-		}
-	}
-	return best, nil
 }
 
-func (r *server) price(p plan, st stay.Stay, factors map[string]int64) (quote, error) {
-	q := quote{Plan: p}
-	for i := range st.Nights() {
-		night := st.Night(i)
-		factor, ok := factors[night.Format(time.DateOnly)]
-		if !ok {
-			factor = percent
-		}
-		supplement, err := r.supplement(p, night)
-		if err != nil {
-			return quote{}, err
-		}
-		q.TotalCents += p.NightlyCents * (factor + supplement) / percent
+// factors reads what nights cost, in percent of the plan's price.
+func (r *server) factors(ctx context.Context, nights []string, into map[string]entry) error {
+	if len(nights) == 0 {
+		return nil
 	}
-	q.TotalInclusive = q.TotalCents * (percent + p.TaxPercent) / percent
-	return q, nil
-}
-
-// factors returns what the nights of a stay cost, in percent of the plan's price.
-func (r *server) factors(ctx context.Context, st stay.Stay) (map[string]int64, error) {
-	factors := map[string]int64{}
-	err := r.db.Query(ctx, "select season factors",
-		"SELECT night, factor_percent FROM season WHERE night >= ? AND night < ?", []any{st.From(), st.Until()},
+	in, args := service.In(nights)
+	return r.db.Query(ctx, "select season factors", "SELECT night, factor_percent FROM season WHERE night IN ("+in+")", args,
 		func(rows *sql.Rows) error {
 			var night string
-			var factor int64
-			if err := rows.Scan(&night, &factor); err != nil {
+			var e entry
+			if err := rows.Scan(&night, &e.Factor); err != nil {
 				return err
 			}
-			factors[night] = factor
+			into[seasonKey+night] = e
 			return nil
 		})
-	return factors, err
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ const Port = "8087"
 // cacheTTL bounds how old availability may be. Bookings never trust the cache.
 const (
 	cacheTTL  = 5 * time.Second
-	keyPrefix = "rooms:"
+	keyPrefix = "calendar:"
 	maxRooms  = 20
 )
 
@@ -73,62 +74,71 @@ func (r *server) CheckAvailability(ctx context.Context, req *hotelpb.CheckAvaila
 	}
 	keys := make([]string, len(req.HotelIds))
 	for i, id := range req.HotelIds {
-		keys[i] = cacheKey(id, st)
+		keys[i] = keyPrefix + id
 	}
-	free, err := service.Through(ctx, r.cache, keys, func(ctx context.Context, missing []string) (map[string]int64, error) {
-		return r.free(ctx, missing, st)
-	})
+	calendars, err := service.Through(ctx, r.cache, keys, r.calendars)
 	if err != nil {
 		return nil, err
 	}
 	for i, id := range req.HotelIds {
-		if free[keys[i]] >= int64(req.Rooms) {
+		if calendars[keys[i]].free(st) >= req.Rooms {
 			resp.HotelIds = append(resp.HotelIds, id)
 		}
 	}
 	return resp, nil
 }
 
-// cacheKey ends with the hotel.
-func cacheKey(hotel string, st stay.Stay) string {
-	return keyPrefix + st.From() + ":" + st.Until() + ":" + hotel
+// calendar is what the cache holds of a hotel: the free rooms of every night from First on.
+type calendar struct {
+	First string
+	Free  []int32
 }
 
-// free returns for each key how many rooms its hotel has in the fullest night of the stay. A hotel that does not sell
-// every night of the stay has none.
-func (r *server) free(ctx context.Context, keys []string, st stay.Stay) (map[string]int64, error) {
-	byHotel := make(map[string]string, len(keys))
-	hotels := make([]string, len(keys))
-	for i, key := range keys {
-		hotels[i] = key[strings.LastIndexByte(key, ':')+1:]
-		byHotel[hotels[i]] = key
+// free returns how many rooms are free in the fullest night of a stay; a night that is not for sale has none.
+func (c calendar) free(st stay.Stay) int32 {
+	first, err := time.Parse(time.DateOnly, c.First)
+	if err != nil {
+		return 0
+	}
+	at := int(st.In.Sub(first) / (24 * time.Hour))
+	if at < 0 || at+st.Nights() > len(c.Free) {
+		return 0
+	}
+	return slices.Min(c.Free[at : at+st.Nights()])
+}
+
+// calendars reads calendars from the store; the keys are those of the cache.
+func (r *server) calendars(ctx context.Context, missing []string) (map[string]calendar, error) {
+	hotels := make([]string, len(missing))
+	for i, key := range missing {
+		hotels[i] = strings.TrimPrefix(key, keyPrefix)
 	}
 	in, args := service.In(hotels)
-	free, nights := map[string]int64{}, map[string]int{}
+	calendars := map[string]calendar{}
 	err := r.db.Query(ctx, "select free rooms",
-		"SELECT hotel_id, capacity - booked FROM room_night WHERE hotel_id IN ("+in+") AND night >= ? AND night < ?",
-		append(args, st.From(), st.Until()), func(rows *sql.Rows) error {
-			var hotel string
-			var n int64
-			if err := rows.Scan(&hotel, &n); err != nil {
+		"SELECT hotel_id, night, capacity - booked FROM room_night WHERE hotel_id IN ("+in+") ORDER BY hotel_id, night", args, func(rows *sql.Rows) error {
+			var hotel, night string
+			var free int32
+			if err := rows.Scan(&hotel, &night, &free); err != nil {
 				return err
 			}
-			key := byHotel[hotel]
-			if old, seen := free[key]; !seen || n < old {
-				free[key] = n
+			c, known := calendars[keyPrefix+hotel]
+			if !known {
+				c.First = night
 			}
-			nights[key]++
+			first, err := time.Parse(time.DateOnly, c.First)
+			if err != nil {
+				return fmt.Errorf("read night of hotel %s: %w", hotel, err)
+			}
+			// Nights that are not for sale are full.
+			for first.AddDate(0, 0, len(c.Free)).Format(time.DateOnly) < night {
+				c.Free = append(c.Free, 0)
+			}
+			c.Free = append(c.Free, free)
+			calendars[keyPrefix+hotel] = c
 			return nil
 		})
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range keys {
-		if nights[key] < st.Nights() {
-			free[key] = 0
-		}
-	}
-	return free, nil
+	return calendars, err
 }
 
 // MakeReservation implements hotelpb.ReservationServer. One transaction locks the nights, checks them, takes the rooms and
@@ -156,9 +166,8 @@ func (r *server) MakeReservation(ctx context.Context, req *hotelpb.MakeReservati
 	if err != nil {
 		return nil, err
 	}
-	// The availability of this stay is wrong until its entry is gone or has expired; other stays in the same nights are
-	// right again within cacheTTL. The booking stands either way.
-	_ = r.cache.Delete(ctx, cacheKey(req.HotelId, st))
+	// The hotel's availability is wrong until its entry is gone or has expired. The booking stands either way.
+	_ = r.cache.Delete(ctx, keyPrefix+req.HotelId)
 	return &hotelpb.MakeReservationResponse{ReservationId: id}, nil
 }
 

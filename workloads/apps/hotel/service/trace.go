@@ -42,7 +42,7 @@ type traces struct {
 // newTraces reads OpenTelemetry's usual variables: OTEL_EXPORTER_OTLP_ENDPOINT (none: spans are not exported),
 // OTEL_TRACES_SAMPLER_ARG (share of traces, default 1) and OTEL_RESOURCE_ATTRIBUTES.
 func newTraces(s *Service) (*traces, error) {
-	t := &traces{propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})}
+	t := &traces{propagator: propagation.TraceContext{}}
 	ratio := 1.0
 	if v := s.Sys.Getenv("OTEL_TRACES_SAMPLER_ARG"); v != "" {
 		var err error
