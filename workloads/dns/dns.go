@@ -87,7 +87,11 @@ func (in *instance) due() <-chan time.Time {
 // refresh replaces the instance when the Corefile has changed. An error means that nothing is served any more.
 func (in *instance) refresh(ctx context.Context, conf string, fatal chan error) (*instance, error) {
 	corefile, err := program.ReadFile(in.sys.Files, conf)
-	if err != nil || string(corefile) == string(in.corefile) {
+	if err != nil {
+		golog.Printf("[ERROR] plugin/reload: %v", err)
+		return in, nil
+	}
+	if string(corefile) == string(in.corefile) {
 		return in, nil
 	}
 	golog.Print("[INFO] Reloading")

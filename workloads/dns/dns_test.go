@@ -39,17 +39,17 @@ func (n *loopback) at(network, address string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	_, port, _ := net.SplitHostPort(address)
-	if real, ok := n.ports[network+port]; ok {
-		return real
+	if mapped, ok := n.ports[network+port]; ok {
+		return mapped
 	}
 	return address
 }
 
-func (n *loopback) set(network, address, real string) {
+func (n *loopback) set(network, address, mapped string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	_, port, _ := net.SplitHostPort(address)
-	n.ports[network+port] = real
+	n.ports[network+port] = mapped
 }
 
 func (n *loopback) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
