@@ -2,10 +2,12 @@ package embedded
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
@@ -71,6 +73,10 @@ func timingOf(fidelity string) (spec.Timing, error) {
 	return spec.Timing{}, errs.Hint(errs.Newf(errs.Usage, "plan cluster: unknown fidelity %q", fidelity), "choose fast or production")
 }
 
+// Ports are taken from below the range that the kernel gives to outgoing connections (32768 and up, ip(7)): otherwise one
+// of those could sit on a port between its choice and its use.
+const firstPort, lastPort = 20000, 32700
+
 // choosePorts takes free loopback ports. All are held until the last is chosen, so that none is given twice; between
 // here and the listening process another program can still take one, which then fails to start with that reason.
 func choosePorts(c *spec.Cluster) error {
@@ -80,26 +86,26 @@ func choosePorts(c *spec.Cluster) error {
 			_ = l.Close()
 		}
 	}()
-	take := func() (int, error) {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return 0, errs.With(errs.Infra, fmt.Errorf("find a free loopback port: %w", err))
-		}
-		held = append(held, l)
-		return l.Addr().(*net.TCPAddr).Port, nil
-	}
 	targets := []*int{&c.Ports.APIServer, &c.Ports.EtcdClient, &c.Ports.EtcdPeer, &c.Ports.Webhook, &c.Ports.ChaosDaemon}
 	for i := range c.Nodes {
 		targets = append(targets, &c.Nodes[i].KubeletPort)
 	}
-	for _, t := range targets {
-		port, err := take()
+	var last error
+	for range 100 * len(targets) {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			return err
+			last = err
+			continue
 		}
-		*t = port
+		held = append(held, l)
+		*targets[len(held)-1] = port
+		if len(held) == len(targets) {
+			return nil
+		}
 	}
-	return nil
+	return errs.Hint(errs.With(errs.Infra, fmt.Errorf("find free loopback ports: %w", last)),
+		"free some of the ports %d to %d on 127.0.0.1", firstPort, lastPort)
 }
 
 // BaseDir is where the directories of this user's clusters are: short, because unix sockets are in them.

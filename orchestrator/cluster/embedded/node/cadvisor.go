@@ -189,7 +189,7 @@ func (a *advisor) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOption
 	}
 	for path, p := range a.podTraffic() {
 		out[path] = &cadvisorapi.ContainerInfo{
-			ContainerReference: cadvisorapi.ContainerReference{Id: p.ID, Name: path, Aliases: []string{p.ID}, Namespace: "gameday"},
+			ContainerReference: cadvisorapi.ContainerReference{Id: p.ID, Name: path, Aliases: []string{p.ID}, Namespace: "containerd"},
 			Spec:               cadvisorapi.ContainerSpec{CreationTime: p.CreatedAt, Labels: p.Labels, HasNetwork: true},
 			Stats: []*cadvisorapi.ContainerStats{{
 				Timestamp: now, Network: cadvisorapi.NetworkStats{InterfaceStats: p.eth0, Interfaces: []cadvisorapi.InterfaceStats{p.eth0}},
@@ -229,7 +229,7 @@ func containerInfo(name string, u cri.Usage, now time.Time) *cadvisorapi.Contain
 		cs.Memory.Limit = uint64(u.MemoryLimit)
 	}
 	return &cadvisorapi.ContainerInfo{
-		ContainerReference: cadvisorapi.ContainerReference{Id: u.ID, Name: name, Aliases: []string{u.ID}, Namespace: "gameday"},
+		ContainerReference: cadvisorapi.ContainerReference{Id: u.ID, Name: name, Aliases: []string{u.ID}, Namespace: "containerd"},
 		Spec:               cs, Stats: []*cadvisorapi.ContainerStats{stats},
 	}
 }

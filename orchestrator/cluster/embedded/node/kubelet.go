@@ -183,7 +183,7 @@ func (k *kubeletNode) start(ctx context.Context) error {
 func (k *kubeletNode) build(ctx context.Context, cfg *kubeletconfig.KubeletConfiguration, deps *kubelet.Dependencies) (*kubelet.Kubelet, error) {
 	f := options.NewKubeletFlags()
 	return kubelet.NewMainKubelet(ctx, cfg, deps, &f.ContainerRuntimeOptions, k.node.Name, types.NodeName(k.node.Name),
-		[]net.IP{k.node.Address.AsSlice()}, "gameday://"+k.cluster.Name+"/"+k.node.Name, "", "", k.paths.kubelet, k.paths.logs, "", "",
+		[]net.IP{k.node.Address.AsSlice()}, "embedded://"+k.cluster.Name+"/"+k.node.Name, "", "", k.paths.kubelet, k.paths.logs, "", "",
 		true, nil, nil, "", false, false, f.MinimumGCAge, f.MaxPerPodContainerCount, f.MaxContainerCount, k.node.Labels,
 		cfg.NodeStatusMaxImages, false)
 }
