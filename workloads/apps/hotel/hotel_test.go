@@ -104,11 +104,11 @@ func (h host) Listen(ctx context.Context, network, address string) (net.Listener
 }
 
 func (h host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	real := h.lan.address(address)
-	if real == "" {
+	actual := h.lan.address(address)
+	if actual == "" {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	return h.Network.DialContext(ctx, network, real)
+	return h.Network.DialContext(ctx, network, actual)
 }
 
 func (s *site) run(name, variant string, images []program.Image, env map[string]string, files program.Files, args ...string) {

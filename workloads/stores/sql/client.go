@@ -101,7 +101,7 @@ func Admin(ctx context.Context, sys *program.Sys) error {
 	}
 	statement, ok := map[string]string{"status": "SHOW GLOBAL STATUS", "version": "SELECT VERSION()", "processlist": "SHOW PROCESSLIST"}[command]
 	if !ok {
-		return fmt.Errorf("mysqladmin: Unknown command: '%s'", command) //nolint:staticcheck // mysqladmin's own words.
+		return fmt.Errorf("mysqladmin: Unknown command: '%s'", command)
 	}
 	rows, err := db.QueryContext(ctx, statement)
 	if err != nil {
@@ -119,11 +119,11 @@ func (o options) failure(err error, line int) error {
 		if line > 0 {
 			at = fmt.Sprintf(" at line %d", line)
 		}
-		err = fmt.Errorf("ERROR %d (%s)%s: %s", my.Number, string(my.SQLState[:]), at, my.Message) //nolint:staticcheck // mysql's own words.
+		err = fmt.Errorf("ERROR %d (%s)%s: %s", my.Number, string(my.SQLState[:]), at, my.Message)
 	} else if line > 0 {
-		err = fmt.Errorf("ERROR 2013 (HY000) at line %d: Lost connection to MySQL server during query (%w)", line, err) //nolint:staticcheck // mysql's own words.
+		err = fmt.Errorf("ERROR 2013 (HY000) at line %d: Lost connection to MySQL server during query (%w)", line, err)
 	} else {
-		err = fmt.Errorf("ERROR 2003 (HY000): Can't connect to MySQL server on '%s:%s' (%w)", o.host, o.port, err) //nolint:staticcheck // mysql's own words.
+		err = fmt.Errorf("ERROR 2003 (HY000): Can't connect to MySQL server on '%s:%s' (%w)", o.host, o.port, err)
 	}
 	return &program.ExitError{Code: 1, Err: err}
 }

@@ -88,13 +88,9 @@ func newRequestLog(s *Service) *requestLog {
 }
 
 func (l *requestLog) done(ctx context.Context, took time.Duration, err error, attrs ...any) {
-	b, level, message := &l.access, slog.LevelInfo, "request"
-	switch {
-	case err != nil:
-		b, level, message = &l.failures, slog.LevelError, "request failed"
-		attrs = append(attrs, "error", err.Error())
-	case took > slowRequest:
-		b, level, message = &l.failures, slog.LevelWarn, "slow request"
+	b := &l.access
+	if err != nil || took > slowRequest {
+		b = &l.failures
 	}
 	ok, held := b.take()
 	if !ok {
@@ -104,5 +100,12 @@ func (l *requestLog) done(ctx context.Context, took time.Duration, err error, at
 	if held > 0 && b == &l.failures {
 		attrs = append(attrs, "suppressed", held)
 	}
-	l.log.Log(ctx, level, message, attrs...)
+	switch {
+	case err != nil:
+		l.log.ErrorContext(ctx, "request failed", append(attrs, "error", err.Error())...)
+	case took > slowRequest:
+		l.log.WarnContext(ctx, "slow request", attrs...)
+	default:
+		l.log.InfoContext(ctx, "request", attrs...)
+	}
 }

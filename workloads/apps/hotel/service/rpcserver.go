@@ -53,7 +53,7 @@ func (s *Service) AddRPC(ctx context.Context, port string, ready func(ctx contex
 			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace, Time: serverKeepalive, Timeout: keepaliveWait,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: serverKeepalive / 2, PermitWithoutStream: true}),
-		grpc.MaxConcurrentStreams(streamLimit), grpc.ReadBufferSize(bufferSize), grpc.WriteBufferSize(bufferSize), grpc.SharedWriteBuffer(true),
+		grpc.MaxConcurrentStreams(streamLimit), grpc.ReadBufferSize(bufferSize), grpc.WriteBufferSize(bufferSize),
 	)
 	r := &RPCServer{Server: server, health: health.NewServer()}
 	healthpb.RegisterHealthServer(server, r.health)

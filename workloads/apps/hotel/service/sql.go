@@ -128,7 +128,7 @@ func (db *DB) Transaction(ctx context.Context, name string, f func(ctx context.C
 				return err
 			}
 			// After a commit it does nothing; otherwise the error that led here is the one to report.
-			defer tx.Rollback()
+			defer func() { _ = tx.Rollback() }()
 			if err := f(ctx, tx); err != nil {
 				return err
 			}

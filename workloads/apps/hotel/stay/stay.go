@@ -38,8 +38,10 @@ func (s Stay) Nights() int { return int(s.Out.Sub(s.In) / (24 * time.Hour)) }
 // Night returns the date of night i, counted from 0.
 func (s Stay) Night(i int) time.Time { return s.In.AddDate(0, 0, i) }
 
-// From and Until return the dates as text.
-func (s Stay) From() string  { return s.In.Format(time.DateOnly) }
+// From returns the first date as text.
+func (s Stay) From() string { return s.In.Format(time.DateOnly) }
+
+// Until returns the last date as text.
 func (s Stay) Until() string { return s.Out.Format(time.DateOnly) }
 
 // earthRadius is the mean radius of the Earth in kilometres.

@@ -184,7 +184,7 @@ func (d databaseHandle) RenameTable(ctx *sql.Context, from, to string) error {
 		return sql.ErrTableAlreadyExists.New(to)
 	}
 	t.name = to
-	columns := t.schema.Schema.Copy()
+	columns := t.schema.Copy()
 	for _, c := range columns {
 		c.Source = to
 	}

@@ -35,7 +35,7 @@ func (h *handle) ModifyColumn(ctx *sql.Context, name string, column *sql.Column,
 	if order != nil || !column.Type.Equals(t.schema.Schema[at].Type) {
 		return sql.ErrUnsupportedFeature.New("modifying a column in place")
 	}
-	columns := t.schema.Schema.Copy()
+	columns := t.schema.Copy()
 	columns[at] = column.Copy()
 	columns[at].Source, columns[at].DatabaseSource = t.name, t.db
 	t.schema = sql.NewPrimaryKeySchema(columns, t.schema.PkOrdinals...)

@@ -142,7 +142,7 @@ func newTable(db, name string, schema sql.PrimaryKeySchema, collation sql.Collat
 
 // setSchema sets the columns; the table is empty afterwards.
 func (t *table) setSchema(schema sql.PrimaryKeySchema) {
-	columns := schema.Schema.Copy()
+	columns := schema.Copy()
 	for _, c := range columns {
 		c.Source, c.DatabaseSource = t.name, t.db
 	}
