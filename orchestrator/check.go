@@ -153,6 +153,9 @@ func (c *checker) healthy(ctx context.Context, env *environment, steps *phases) 
 		return "", err
 	}
 	defer func() { env.faults = nil }()
+	if err := steps.run(ctx, Settle, func(ctx context.Context) error { return env.settle(ctx, settleLimit) }); err != nil {
+		return "", err
+	}
 	return env.wantMitigation(ctx, 1)
 }
 
