@@ -11,7 +11,6 @@ import (
 
 // TestIndexesAnswerAsScansDo asks the same random questions of a table with indexes and of one without.
 func TestIndexesAnswerAsScansDo(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
 	exec(t, app,

@@ -65,7 +65,8 @@ func (h *here) port(address string) string {
 	return port
 }
 
-// start starts a store on dir. abandon leaves its files as a killed process would.
+// start starts a store on dir. Tests that do so are not parallel: go-mysql-server has variables of the process that every
+// engine sets anew.
 func start(t testing.TB, dir string) *testStore {
 	t.Helper()
 	s := &testStore{t: t}
@@ -133,7 +134,6 @@ func number(t *testing.T, err error) uint16 {
 }
 
 func TestUsersAndGrants(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	root, app := s.root(), s.app()
 	exec(t, root, "CREATE TABLE t (a INT PRIMARY KEY)", "CREATE DATABASE other", "CREATE TABLE other.t (a INT PRIMARY KEY)")
@@ -177,7 +177,6 @@ func one2(t *testing.T, db *sql.DB, query string) string {
 }
 
 func TestRollback(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
 	exec(t, app, "CREATE TABLE t (a INT PRIMARY KEY, b INT, c VARCHAR(10), KEY (b), UNIQUE KEY (c))", "INSERT INTO t VALUES (1,10,'x'),(2,20,'y'),(3,30,'z')")
@@ -205,7 +204,6 @@ func TestRollback(t *testing.T) {
 }
 
 func TestSnapshotIsStable(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
 	exec(t, app, "CREATE TABLE a (n INT PRIMARY KEY)", "CREATE TABLE b (n INT PRIMARY KEY)")
@@ -221,7 +219,6 @@ func TestSnapshotIsStable(t *testing.T) {
 
 // TestNoDoubleBooking books the last rooms from many clients at once.
 func TestNoDoubleBooking(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
 	const capacity, clients = 20, 60
@@ -267,7 +264,6 @@ func TestNoDoubleBooking(t *testing.T) {
 }
 
 func TestLockWaitTimeout(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	app := s.app()
 	exec(t, app, "CREATE TABLE t (a INT PRIMARY KEY)")
@@ -298,7 +294,6 @@ func TestLockWaitTimeout(t *testing.T) {
 }
 
 func TestDataSurviveAKill(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, dir)
 	root, app := s.root(), s.app()
@@ -307,7 +302,7 @@ func TestDataSurviveAKill(t *testing.T) {
 		"CREATE TABLE log (line TEXT)", "INSERT INTO log VALUES ('a'), ('a'), ('b')", "DELETE FROM log WHERE line = 'b'")
 	exec(t, root, "CREATE USER 'reader'@'%' IDENTIFIED BY 'r'", "GRANT SELECT ON shop.t TO 'reader'@'%'", "REVOKE ALL ON shop.* FROM 'app'@'%'")
 	exec(t, root, "ALTER TABLE t ADD COLUMN more INT DEFAULT 7", "ALTER TABLE t RENAME COLUMN more TO extra", "CREATE INDEX e ON t (extra)", "UPDATE t SET extra = 8 WHERE s = 'one'")
-	// The first server goes on running; the second reads a copy of what is on the disk at this moment.
+	// The second server reads a copy of what is on the disk at this moment, while the first still runs.
 	copied := t.TempDir()
 	for _, name := range []string{snapshotFile, logFile, privilegesFile} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
@@ -317,6 +312,7 @@ func TestDataSurviveAKill(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(copied, name), data, 0o600))
 	}
+	s.stop()
 	again := start(t, copied)
 	db := again.root()
 	var n, d, text, b, extra string
@@ -334,7 +330,6 @@ func TestDataSurviveAKill(t *testing.T) {
 }
 
 func TestClient(t *testing.T) {
-	t.Parallel()
 	s := start(t, t.TempDir())
 	exec(t, s.root(), "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9))", "INSERT INTO t VALUES (1,'x'),(2,NULL)")
 	run := func(args ...string) (string, string, error) {
