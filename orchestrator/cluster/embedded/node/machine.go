@@ -69,7 +69,7 @@ func (m *machine) info() *cadvisorapi.MachineInfo {
 
 func (m *machine) version() *cadvisorapi.VersionInfo {
 	return &cadvisorapi.VersionInfo{
-		KernelVersion: "6.1.0-userspace", ContainerOsVersion: "Gameday node (" + runtime.GOARCH + ")", DockerVersion: "Unknown",
+		KernelVersion: "6.1.0-userspace", ContainerOsVersion: "Linux (" + runtime.GOARCH + ")", DockerVersion: "Unknown",
 	}
 }
 
