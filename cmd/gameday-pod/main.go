@@ -11,6 +11,7 @@ import (
 	"github.com/gameday-bench/gameday/workloads/program"
 	"github.com/gameday-bench/gameday/workloads/program/shell"
 	"github.com/gameday-bench/gameday/workloads/stores/cache"
+	"github.com/gameday-bench/gameday/workloads/stores/sql"
 	"github.com/gameday-bench/gameday/workloads/tools"
 )
 
@@ -18,6 +19,7 @@ func main() {
 	var registry program.Registry
 	registry.Register(hotel.Images()...)
 	registry.Register(cache.Images()...)
+	registry.Register(sql.Image())
 	registry.Register(tools.Images()...)
 	registry.Register(traffic.Image(), tracestore.Image())
 	os.Exit(program.Main(&registry, shell.Run, os.Args[1:]))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"k8s.io/utils/clock"
@@ -77,6 +79,9 @@ func run(registry *Registry, shell Shell, args []string) error {
 	if !ok {
 		return &ExitError{Code: codeNotFound, Err: fmt.Errorf("run %q: no such program", args[0])}
 	}
+	if im.Binary != "" {
+		return takeOver(im)
+	}
 	sys, err := System(im, args[1:])
 	if err != nil {
 		return fmt.Errorf("read operating system: %w", err)
@@ -93,6 +98,15 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 	im, ok := registry.Lookup(c.Program)
 	if !ok {
 		return usage("start container: no program %q in this binary", c.Program)
+	}
+	argv := c.Args
+	if len(argv) == 0 {
+		argv = im.Entrypoint
+	}
+	program := command == nil && argv[0] == im.Entrypoint[0]
+	if program && im.Binary != "" {
+		// Before the sandbox's socket has been touched: the other executable inherits it.
+		return takeOver(im)
 	}
 	tree, err := sandbox.NewTree(c)
 	if err != nil {
@@ -117,11 +131,7 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 	if sys.Env == nil {
 		sys.Env = map[string]string{}
 	}
-	argv := c.Args
-	if len(argv) == 0 {
-		argv = im.Entrypoint
-	}
-	if command == nil && argv[0] == im.Entrypoint[0] {
+	if program {
 		sys.Args = argv[1:]
 		return im.Program(ctx, sys)
 	}
@@ -133,4 +143,23 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 		return &ExitError{Code: codeNotFound, Err: fmt.Errorf("exec: %q: executable file not found in $PATH", argv[0])}
 	}
 	return shell(ctx, sys, argv)
+}
+
+// takeOver replaces this process by the executable that has the image's program, with the same arguments and descriptors.
+// It returns only when it failed.
+func takeOver(im *Image) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find %s: %w", im.Binary, err)
+	}
+	path := filepath.Join(filepath.Dir(self), im.Binary)
+	if _, err := os.Stat(path); err != nil {
+		if path, err = exec.LookPath(im.Binary); err != nil {
+			return &ExitError{Code: codeNotFound, Err: fmt.Errorf("find the executable of %s: %w", im.Repository, err)}
+		}
+	}
+	if err := syscall.Exec(path, append([]string{im.Binary}, os.Args[1:]...), os.Environ()); err != nil {
+		return fmt.Errorf("start %s: %w", path, err)
+	}
+	return nil
 }

@@ -31,6 +31,7 @@ func testRegistry() *Registry {
 	r.Register(
 		Image{Repository: "registry.local/test/main", Tags: []string{"1.0", "1.1"}, Entrypoint: []string{"/app", "--default"}, Program: testProgram},
 		Image{Repository: "registry.local/alone", Tags: []string{"2"}, Program: testProgram},
+		Image{Repository: "registry.local/heavy", Tags: []string{"3"}, Binary: "heavy-test-program"},
 	)
 	return &r
 }
@@ -112,6 +113,7 @@ func TestImages(t *testing.T) {
 	require.Zero(t, code)
 	require.JSONEq(t, `[
 		{"repository": "registry.local/alone", "tags": ["2"], "program": "alone", "entrypoint": ["/alone"]},
+		{"repository": "registry.local/heavy", "tags": ["3"], "program": "heavy", "entrypoint": ["/heavy"]},
 		{"repository": "registry.local/test/main", "tags": ["1.0", "1.1"], "program": "test/main", "entrypoint": ["/app", "--default"]}]`, out)
 }
 
@@ -149,6 +151,30 @@ func TestContainer(t *testing.T) {
 			require.Contains(t, stderr, tt.stderr)
 		})
 	}
+}
+
+// TestOtherBinaryTakesOver starts a program of another executable: it gets the arguments and the sandbox's socket.
+func TestOtherBinaryTakesOver(t *testing.T) {
+	path := func(cmd *exec.Cmd, dir string) *exec.Cmd {
+		cmd.Env = append(cmd.Env, "PATH="+dir+":"+os.Getenv("PATH"))
+		return cmd
+	}
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho heavy $1 ${2##*/}\ntest -S /proc/$$/fd/3 && echo socket\nexit 7\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "heavy-test-program"), []byte(script), 0o755))
+	code, stdout, stderr := runCommand(t, path(container(t, sandbox.Container{Program: "heavy"}), dir))
+	require.Equal(t, 7, code, stderr)
+	require.Equal(t, "heavy --container config.json\nsocket\n", stdout)
+	code, stdout, stderr = runCommand(t, path(command(t, "heavy", "x"), dir))
+	require.Equal(t, 7, code, stderr)
+	require.Equal(t, "heavy heavy x\n", stdout)
+	// The shell and the image's tools stay with the lighter executable.
+	code, stdout, stderr = runCommand(t, path(container(t, sandbox.Container{Program: "heavy"}, "--exec", "--", "ls"), dir))
+	require.Zero(t, code, stderr)
+	require.Equal(t, "shell [ls] heavy\n", stdout)
+	code, _, stderr = runCommand(t, container(t, sandbox.Container{Program: "heavy"}))
+	require.Equal(t, 127, code)
+	require.Contains(t, stderr, "find the executable of registry.local/heavy")
 }
 
 func TestSigtermEndsTheContext(t *testing.T) {

@@ -18,8 +18,11 @@ type Image struct {
 	Name string
 	// Entrypoint is the argument vector when the container gives no command of its own; empty means "/" and the last element of Repository.
 	Entrypoint []string
-	// Program is what the image runs.
+	// Program is what the image runs; nil when Binary is set.
 	Program Func
+	// Binary is the executable that has the program, for one that is too heavy for every process to carry. It lies beside the
+	// one that lists the image, or in PATH, and takes over the process; the image's Commands stay with the lighter one.
+	Binary string
 	// Commands are the command-line tools that the image brings for its shell, by name, for example mysql.
 	Commands map[string]Func
 }
@@ -29,7 +32,7 @@ type Registry struct {
 	images map[string]*Image
 }
 
-// Register adds images. It panics when a repository or program name is already taken or an image has no tag or program: both are mistakes of
+// Register adds images. It panics when a repository or program name is already taken or an image has no tag or not exactly one of program and binary: both are mistakes of
 // the programmer.
 func (r *Registry) Register(images ...Image) {
 	if r.images == nil {
@@ -43,8 +46,8 @@ func (r *Registry) Register(images ...Image) {
 		if len(im.Entrypoint) == 0 {
 			im.Entrypoint = []string{"/" + path[strings.LastIndex(path, "/")+1:]}
 		}
-		if im.Repository == "" || len(im.Tags) == 0 || im.Program == nil {
-			panic(fmt.Sprintf("register image %q: repository, tags and program are required", im.Repository))
+		if im.Repository == "" || len(im.Tags) == 0 || (im.Program == nil) == (im.Binary == "") {
+			panic(fmt.Sprintf("register image %q: repository, tags and either program or binary are required", im.Repository))
 		}
 		if _, taken := r.images[im.Name]; taken {
 			panic(fmt.Sprintf("register image %q: program name %q is taken", im.Repository, im.Name))

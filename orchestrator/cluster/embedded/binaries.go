@@ -12,10 +12,11 @@ import (
 // ClusterBinary is the executable of the control plane and the nodes.
 const ClusterBinary = "gameday-cluster"
 
-// programBinaries hold the programs that run in containers.
-func programBinaries() []string {
-	return []string{"gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"}
-}
+// programBinaries hold the programs that run in containers, and say which images they offer.
+func programBinaries() []string { return []string{"gameday-dns", "gameday-pod", "gameday-prometheus"} }
+
+// companionBinaries are started by a program binary beside them.
+func companionBinaries() []string { return []string{"gameday-mysql"} }
 
 // Binaries are the executables that an embedded cluster is made of.
 type Binaries struct {
@@ -29,6 +30,11 @@ func FindBinaries() (Binaries, error) {
 	clusterPath, err := find(ClusterBinary)
 	if err != nil {
 		return Binaries{}, err
+	}
+	for _, name := range companionBinaries() {
+		if _, err := find(name); err != nil {
+			return Binaries{}, err
+		}
 	}
 	b := Binaries{Cluster: clusterPath}
 	for _, name := range programBinaries() {

@@ -33,6 +33,7 @@ import (
 	"github.com/gameday-bench/gameday/workloads/program"
 	"github.com/gameday-bench/gameday/workloads/stores/cache"
 	"github.com/gameday-bench/gameday/workloads/stores/sql"
+	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld"
 )
 
 // scripts shows a directory in the place where the stores look for their scripts.
@@ -206,9 +207,10 @@ func newSite(t testing.TB, variants map[string]string) *site {
 	for _, script := range all {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, script.Name), []byte(script.SQL), 0o600))
-		system, err := program.System(&sql.Images()[0], nil)
+		image := mysqld.Image()
+		system, err := program.System(&image, nil)
 		require.NoError(t, err)
-		s.run("mysql-"+script.Store, sql.Version, sql.Images(), map[string]string{
+		s.run("mysql-"+script.Store, sql.Version, []program.Image{mysqld.Image()}, map[string]string{
 			"MYSQL_ROOT_PASSWORD": "r", "MYSQL_DATABASE": script.Store, "MYSQL_USER": script.Store, "MYSQL_PASSWORD": "p",
 			"DATADIR": t.TempDir(),
 		}, scripts{system.Files, dir})
@@ -259,7 +261,8 @@ func (s *site) post(path string, form url.Values) (int, string) {
 
 func (s *site) mysql(store, query string) string {
 	s.t.Helper()
-	sys, err := program.System(&sql.Images()[0], []string{"-uroot", "-pr", "-h", "mysql-" + store, "-N", "-e", query})
+	image := sql.Image()
+	sys, err := program.System(&image, []string{"-uroot", "-pr", "-h", "mysql-" + store, "-N", "-e", query})
 	require.NoError(s.t, err)
 	var out strings.Builder
 	sys.Env, sys.Stdout, sys.Stderr, sys.Net = nil, &out, io.Discard, host{sys.Net, s.lan, "client"}

@@ -58,7 +58,7 @@ func TestManifestsAgreeWithTheTopology(t *testing.T) {
 	t.Parallel()
 	d := definition(t)
 	images := map[string]program.Image{}
-	for _, im := range slices.Concat(hotel.Images(), sql.Images(), cache.Images()) {
+	for _, im := range append(slices.Concat(hotel.Images(), cache.Images()), sql.Image()) {
 		images[im.Repository] = im
 	}
 	deployments, services := map[string]*appsv1.Deployment{}, map[string]*corev1.Service{}

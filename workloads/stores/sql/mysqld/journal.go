@@ -1,4 +1,4 @@
-package sql
+package mysqld
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/mysql_db"
 
 	"github.com/gameday-bench/gameday/workloads/program"
-	"github.com/gameday-bench/gameday/workloads/stores/sql/engine"
+	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld/engine"
 )
 
 // The files of the data directory. The snapshot holds everything up to a moment and the log what was committed after it;

@@ -1,10 +1,10 @@
-package sql
+package mysqld
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/gameday-bench/gameday/workloads/stores/sql/engine"
+	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld/engine"
 )
 
 // registry holds the metrics under the names of the usual exporter.

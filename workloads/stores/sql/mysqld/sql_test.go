@@ -1,4 +1,4 @@
-package sql
+package mysqld
 
 import (
 	"bytes"
@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	store "github.com/gameday-bench/gameday/workloads/stores/sql"
 )
 
 // testStore is a running store with its own directory.
@@ -33,7 +34,7 @@ type testStore struct {
 
 func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
 	t.Helper()
-	sys, err := program.System(&program.Image{Repository: "registry.local/library/mysql", Tags: []string{Version}}, args)
+	sys, err := program.System(&program.Image{Repository: "registry.local/library/mysql", Tags: []string{store.Version}}, args)
 	require.NoError(t, err)
 	sys.Env = env
 	sys.Stdout, sys.Stderr = &bytes.Buffer{}, &bytes.Buffer{}
@@ -90,7 +91,7 @@ func start(t testing.TB, dir string) *testStore {
 	}
 	t.Cleanup(s.stop)
 	require.Eventually(t, func() bool {
-		s.port = network.port(":" + Port)
+		s.port = network.port(":" + store.Port)
 		return s.port != "" && s.db("root", "it's", "").Ping() == nil
 	}, 20*time.Second, 5*time.Millisecond)
 	return s
@@ -334,7 +335,7 @@ func TestClient(t *testing.T) {
 	exec(t, s.root(), "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9))", "INSERT INTO t VALUES (1,'x'),(2,NULL)")
 	run := func(args ...string) (string, string, error) {
 		sys := newSys(t, map[string]string{"MYSQL_TCP_PORT": s.port}, args...)
-		err := Client(t.Context(), sys)
+		err := store.Client(t.Context(), sys)
 		return fmt.Sprint(sys.Stdout), fmt.Sprint(sys.Stderr), err
 	}
 	out, _, err := run("-uroot", "-pit's", "shop", "-e", "SELECT * FROM t ORDER BY a; SELECT 1 AS one")

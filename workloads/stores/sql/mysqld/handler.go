@@ -1,4 +1,4 @@
-package sql
+package mysqld
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/dolthub/vitess/go/sqltypes"
 	querypb "github.com/dolthub/vitess/go/vt/proto/query"
 
-	"github.com/gameday-bench/gameday/workloads/stores/sql/engine"
+	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld/engine"
 )
 
 // sessions are the sessions of the connections.
