@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/evaluator"
@@ -217,6 +216,3 @@ func statusOf(err error) results.Status {
 	}
 	return results.InfraError
 }
-
-// now is the trial's clock for events.
-func (e *environment) now() time.Time { return e.clock.Now().UTC() }

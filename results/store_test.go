@@ -3,7 +3,6 @@ package results_test
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -320,5 +319,5 @@ func TestReadTrialFile(t *testing.T) {
 	var got map[string]int
 	require.NoError(t, results.ReadTrialFile(store.Dir(), data.Trials[0], results.EvidenceFile, &got))
 	require.Equal(t, 1, got["n"])
-	require.True(t, errors.Is(results.ReadTrialFile(store.Dir(), data.Trials[0], results.SubmissionFile, &got), os.ErrNotExist))
+	require.ErrorIs(t, results.ReadTrialFile(store.Dir(), data.Trials[0], results.SubmissionFile, &got), os.ErrNotExist)
 }

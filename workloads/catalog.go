@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -170,7 +169,7 @@ func digest(dir fs.FS) (string, error) {
 			return err
 		}
 		fmt.Fprintf(hash, "%s\x00%d\x00", name, len(data))
-		_, err = io.WriteString(hash, string(data))
+		_, err = hash.Write(data)
 		return err
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ func Brief() agents.Brief {
 func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 	t.Run("submits once", func(t *testing.T) {
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
+		require.NoError(t, solve(t.Context(), t, newAgent(t), Brief(), cloud))
 		require.Zero(t, cloud.Duplicates())
 		require.NotNil(t, cloud.Accepted("detection"), "no answer to detection")
 	})
@@ -39,14 +39,14 @@ func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 		brief := Brief()
 		brief.Tasks = []string{"detection"}
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), newAgent(t), brief, cloud))
+		require.NoError(t, solve(t.Context(), t, newAgent(t), brief, cloud))
 		for _, call := range cloud.Calls() {
 			require.True(t, !strings.HasPrefix(call.Tool, "submit_") || call.Tool == "submit_detection", call.Tool)
 		}
 	})
 	t.Run("known tools", func(t *testing.T) {
 		cloud := &Cloud{}
-		require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
+		require.NoError(t, solve(t.Context(), t, newAgent(t), Brief(), cloud))
 		names := map[string]bool{}
 		for _, tool := range cloud.Tools() {
 			names[tool.Name] = true
@@ -58,7 +58,7 @@ func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 	t.Run("budget", func(t *testing.T) {
 		for steps := 1; steps <= 3; steps++ {
 			cloud := &Cloud{Steps: steps}
-			err := solve(t, t.Context(), newAgent(t), Brief(), cloud)
+			err := solve(t.Context(), t, newAgent(t), Brief(), cloud)
 			require.LessOrEqual(t, cloud.Overdrawn(), 1, "called on after the budget was spent")
 			if cloud.Overdrawn() > 0 {
 				require.ErrorIs(t, err, agents.ErrBudget)
@@ -74,7 +74,7 @@ func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 		}}
 		cancelAfter := time.AfterFunc(time.Second, cancel)
 		defer cancelAfter.Stop()
-		err := solve(t, ctx, newAgent(t), Brief(), cloud)
+		err := solve(ctx, t, newAgent(t), Brief(), cloud)
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
 		}
@@ -88,7 +88,7 @@ func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 				cloud := &Cloud{Answer: func(context.Context, string, map[string]any) (agents.Result, error) {
 					return agents.Result{Output: output, IsError: isError}, nil
 				}}
-				require.NoError(t, solve(t, t.Context(), newAgent(t), Brief(), cloud))
+				require.NoError(t, solve(t.Context(), t, newAgent(t), Brief(), cloud))
 				require.Zero(t, cloud.Duplicates())
 			}
 		})
@@ -98,7 +98,7 @@ func Run(t *testing.T, newAgent func(t *testing.T) agents.Agent) {
 // errHung says that an agent did not come back.
 var errHung = errors.New("the agent did not return")
 
-func solve(t *testing.T, ctx context.Context, agent agents.Agent, brief agents.Brief, cloud agents.Cloud) error {
+func solve(ctx context.Context, t *testing.T, agent agents.Agent, brief agents.Brief, cloud agents.Cloud) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- agent.Solve(ctx, brief, cloud) }()

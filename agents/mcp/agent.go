@@ -79,7 +79,7 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 		err = context.Cause(ctx)
 	}
 	if len(a.Command.Argv) > 0 {
-		<-ended
+		_ = <-ended // How it ended is told already, or was our doing.
 	}
 	return err
 }

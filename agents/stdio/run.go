@@ -39,14 +39,14 @@ func (c *Command) Run(ctx context.Context, env map[string]string, input io.Reade
 	case err = <-ended:
 	case <-ctx.Done():
 		proc.interrupt()
-		proc.reap(limits.Exit, ended)
+		_ = proc.reap(limits.Exit, ended)
 		<-printed
 		return context.Cause(ctx)
 	}
-	proc.reap(limits.Exit, nil)
+	_ = proc.reap(limits.Exit, nil)
 	<-printed
 	if err != nil {
-		return errs.With(errs.Agent, fmt.Errorf("%w (%s)", ErrExited, err))
+		return errs.With(errs.Agent, fmt.Errorf("%w (%w)", ErrExited, err))
 	}
 	return nil
 }

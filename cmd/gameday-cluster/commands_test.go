@@ -20,7 +20,7 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"nothing", nil, "which process?"},
 		{"no spec", []string{"control-plane"}, "--spec is required"},
-		{"unknown flag", []string{"node", "--nmae", "x"}, "unknown flag: --nmae"},
+		{"unknown flag", []string{"node", "--nome", "x"}, "unknown flag: --nome"},
 		{"no node", []string{"node", "--spec", spec}, "--name is required"},
 		{"unknown node", []string{"node", "--spec", spec, "--name", "node-9"}, "no such node"},
 		{"stray argument", []string{"control-plane", "please"}, `unknown command "please"`},

@@ -65,7 +65,7 @@ func (l ErrorList) Err() error {
 
 // Add appends err: the problems of an ErrorList one by one, any other error as one problem of file.
 func (l *ErrorList) Add(file string, err error) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // A wrapped list is one problem, with the words around it.
 	case nil:
 	case ErrorList:
 		*l = append(*l, e...)

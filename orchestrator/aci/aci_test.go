@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -169,7 +168,7 @@ func TestBudgets(t *testing.T) {
 	_, err := agents.Do(t.Context(), s, "kubectl", m{"command": "get pods"})
 	var budget *agents.BudgetError
 	require.ErrorIs(t, err, agents.ErrBudget)
-	require.True(t, errors.As(err, &budget))
+	require.ErrorAs(t, err, &budget)
 	require.Equal(t, agents.BudgetSteps, budget.Name)
 	require.Equal(t, agents.BudgetSteps, s.Usage().Exhausted)
 	require.Equal(t, 2, s.Usage().Steps)
@@ -190,7 +189,7 @@ func TestBudgets(t *testing.T) {
 	require.Eventually(t, func() bool { return clock.Waiters() >= 2 }, 5*time.Second, time.Millisecond)
 	clock.Step(61 * time.Second)
 	err = <-waiting
-	require.True(t, errors.As(err, &budget), "%v", err)
+	require.ErrorAs(t, err, &budget)
 	require.Equal(t, agents.BudgetTime, budget.Name)
 	_, err = agents.Do(t.Context(), s, "wait", m{"seconds": 0})
 	require.ErrorIs(t, err, agents.ErrBudget)

@@ -21,7 +21,6 @@ type getFlags struct {
 // source is one kind of thing that can be listed.
 type source struct {
 	name, short, example string
-	group                string
 	// args says how many arguments the command takes at most, and how the usage line calls them.
 	args     int
 	argsName string

@@ -26,7 +26,7 @@ func TestTree(t *testing.T) {
 			require.NotEmpty(t, cmd.Long, at)
 			require.NotEmpty(t, cmd.Example, at)
 			checkExamples(t, root, cmd)
-			require.True(t, cmd.Args != nil, "%s: says what arguments it takes", at)
+			require.NotNil(t, cmd.Args, "%s: says what arguments it takes", at)
 		}
 		if cmd.HasParent() && !cmd.Parent().HasParent() && cmd.Runnable() && !cmd.Hidden {
 			require.NotEmpty(t, cmd.GroupID, at)

@@ -23,7 +23,8 @@ func TestRequestsDependOnSeedAndIndexAlone(t *testing.T) {
 		require.NoError(t, err)
 		return m
 	}
-	require.Equal(t, write(1, 5), write(1, 5))
+	first, second := write(1, 5), write(1, 5)
+	require.Equal(t, first, second)
 	require.NotEqual(t, write(1, 5), write(1, 6))
 	require.NotEqual(t, write(1, 5), write(2, 5))
 

@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,7 +185,8 @@ func TestProgram(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, osSystem(t, "--profile", file, "--address", address)) }()
+	sys := osSystem(t, "--profile", file, "--address", address)
+	go func() { done <- Run(ctx, sys) }()
 	get := func(path string) string {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 		require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestProgram(t *testing.T) {
 		all, good := s.Sent()
 		return all > 20 && all == good
 	}, 10*time.Second, 20*time.Millisecond)
-	require.True(t, strings.Contains(get("/metrics"), "loadgen_schedule_lag_seconds_bucket"))
+	require.Contains(t, get("/metrics"), "loadgen_schedule_lag_seconds_bucket")
 	cancel()
 	require.NoError(t, <-done)
 }

@@ -163,7 +163,7 @@ func (d *kubeDiscoverer) startNamespace(ns string, start func(discovery.Discover
 		start(kubesd.NewService(d.logger, s, nil, d.events), s)
 	case kubesd.RoleEndpoint:
 		e, s, p := d.informer("endpoints", ns, &corev1.Endpoints{}, cache.Indexers{indexPod: podsOfEndpoints}), services(), pods() //nolint:staticcheck // the role is defined on Endpoints.
-		start(kubesd.NewEndpoints(d.logger, e, s, p, nil, nil, nil, nil, false, false, false, d.events), e, s, p)
+		start(kubesd.NewEndpoints(d.logger, e, s, p, nil, nil, nil, nil, false, false, false, d.events), e, s, p)                  //nolint:staticcheck // as above.
 	case kubesd.RoleEndpointSlice:
 		e, s, p := d.informer("endpointslices", ns, &discoveryv1.EndpointSlice{}, cache.Indexers{indexService: serviceOfSlice}), services(), pods()
 		start(kubesd.NewEndpointSlice(d.logger, e, s, p, nil, nil, nil, nil, false, false, false, d.events), e, s, p)

@@ -148,7 +148,7 @@ scrape_configs:
 	c.eventually("/metrics", nil, "prometheus_config_last_reload_successful 0")
 	_, body := c.get("/api/v1/rules", nil)
 	require.Contains(t, body, "TooMany")
-	resp, err := http.Post("http://"+c.address+"/-/reload", "", nil) //nolint:noctx // a test.
+	resp, err := http.Post("http://"+c.address+"/-/reload", "", nil)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)

@@ -48,7 +48,7 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 func newGRPC(store *Store) *grpc.Server {
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}), grpc.MaxRecvMsgSize(maxRequest),
-		grpc.ReadBufferSize(16<<10), grpc.WriteBufferSize(4<<10), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(16<<10), grpc.WriteBufferSize(4<<10),
 	)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",

@@ -42,8 +42,6 @@ func (c *command) fail(code int, format string, args ...any) int {
 
 func (c *command) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
 
-func (c *command) getenv(name string) string { return c.env.Get(name).String() }
-
 // environ is the exported environment as NAME=value, sorted.
 func (c *command) environ() []string {
 	vars := map[string]string{}

@@ -37,8 +37,9 @@ func (c *command) script(source, name string, params []string, options ...string
 	// The option Dir looks for the directory on the host; the field does not.
 	runner.Dir = c.dir
 	err = runner.Run(c.ctx, file)
-	if code, ok := interp.IsExitStatus(err); ok {
-		return int(code)
+	var status interp.ExitStatus
+	if errors.As(err, &status) {
+		return int(status)
 	}
 	if err != nil {
 		return c.fail(1, "%v", err)

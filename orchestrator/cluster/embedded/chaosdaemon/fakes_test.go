@@ -3,7 +3,6 @@ package chaosdaemon
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -137,7 +136,7 @@ func start(t *testing.T, n *fakeNode) pb.ChaosDaemonClient {
 	require.NoError(t, err)
 	cfg := Config{
 		Network: n, Runtime: n, Stress: []string{os.Args[0], "--stress"},
-		DNS: n.dns, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		DNS: n.dns, Log: slog.New(slog.DiscardHandler),
 	}
 	return pb.NewChaosDaemonClient(connect(t, cfg, listener, grpc.WithTransportCredentials(insecure.NewCredentials())))
 }

@@ -178,7 +178,6 @@ func until(ctx context.Context, what string, f func(context.Context) error) erro
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-
 		err := f(ctx)
 		if err == nil {
 			return nil

@@ -25,7 +25,7 @@ func configureLogging(logger *slog.Logger, dying func(last string)) logr.Logger 
 	klog.SetLoggerWithOptions(l, klog.ContextualLogger(true))
 	ctrl.SetLogger(l)
 	log.SetLogger(l)
-	chaoslog.ReplaceGlobals(l)
+	chaoslog.ReplaceGlobals(l) //nolint:staticcheck // Some of its packages still log there.
 	exit := klog.OsExit
 	klog.OsExit = func(code int) {
 		dying(last.get())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,8 +78,8 @@ func TestLogFormat(t *testing.T) {
 	id := f.start(nil, "print", "hello", "world")
 	f.ended(id)
 	log := f.logged(id, "to stderr")
-	require.Regexp(t, regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout F hello world$`), log)
-	require.Regexp(t, regexp.MustCompile(`(?m)^\S+Z stderr F to stderr$`), log)
+	require.Regexp(t, `(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout F hello world$`, log)
+	require.Regexp(t, `(?m)^\S+Z stderr F to stderr$`, log)
 
 	long := f.start(nil, "long", "20000")
 	f.ended(long)

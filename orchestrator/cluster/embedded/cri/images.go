@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -115,7 +115,7 @@ func identify(binary string) (string, uint64, error) {
 		return "", 0, fmt.Errorf("identify program binary: %w", err)
 	}
 	h := sha256.New()
-	if _, err := io.CopyN(h, f, 1<<20); err != nil && err != io.EOF {
+	if _, err := io.CopyN(h, f, 1<<20); err != nil && !errors.Is(err, io.EOF) {
 		return "", 0, fmt.Errorf("identify program binary: %w", err)
 	}
 	fmt.Fprintf(h, "%d", fi.Size())
@@ -260,13 +260,4 @@ func (s *imageService) ImageFsInfo(context.Context) (*runtimeapi.ImageFsInfoResp
 	return &runtimeapi.ImageFsInfoResponse{
 		ImageFilesystems: []*runtimeapi.FilesystemUsage{fs}, ContainerFilesystems: []*runtimeapi.FilesystemUsage{fs},
 	}, nil
-}
-
-// diskFree returns what the host's file system that holds dir has left, in bytes.
-func diskFree(dir string) (uint64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("stat file system of %s: %w", dir, err)
-	}
-	return st.Bavail * uint64(st.Bsize), nil
 }

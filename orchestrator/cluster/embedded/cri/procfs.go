@@ -27,8 +27,6 @@ type memoryUse struct {
 	file      uint64 // Mapped files, mostly its executable, shared with every process of the same binary.
 }
 
-func (m memoryUse) total() uint64 { return m.anonymous + m.file }
-
 var pageSize = uint64(os.Getpagesize())
 
 // processMemory reads /proc/PID/statm: field 2 is what is resident, field 3 how much of it belongs to files.

@@ -131,7 +131,7 @@ func (r *Runtime) Close() error {
 	r.mu.Unlock()
 	var all sync.WaitGroup
 	for _, c := range r.snapshotContainers() {
-		all.Go(func() { c.stop(context.Background(), shutdownGrace) })
+		all.Go(func() { _ = c.stop(context.Background(), shutdownGrace) })
 	}
 	all.Wait()
 	r.stop()

@@ -91,7 +91,7 @@ func (r *Runtime) StopPodSandbox(ctx context.Context, id string) error {
 	}
 	var all sync.WaitGroup
 	for _, c := range r.containersOf(s.id) {
-		all.Go(func() { c.stop(ctx, 0) })
+		all.Go(func() { _ = c.stop(ctx, 0) })
 	}
 	all.Wait()
 	s.mu.Lock()

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,7 +30,7 @@ type authorization struct {
 	known  map[types.UID]bool
 }
 
-func (a *authorization) wait(ctx context.Context, pods []*v1.Pod) {
+func (a *authorization) wait(ctx context.Context, pods []*corev1.Pod) {
 	ctx, cancel := context.WithTimeout(ctx, authorizationWait)
 	defer cancel()
 	var all sync.WaitGroup

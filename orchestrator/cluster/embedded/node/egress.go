@@ -23,7 +23,6 @@ type egress struct {
 	listener net.Listener
 	dial     dialFunc
 	log      *slog.Logger
-	conns    sync.WaitGroup
 }
 
 // serveEgress listens on socket until ctx ends.

@@ -10,7 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	noopoteltrace "go.opentelemetry.io/otel/trace/noop"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -225,7 +225,7 @@ func (t *hookedTracer) Tracer(name string, opts ...trace.TracerOption) trace.Tra
 func (k *kubeletNode) recorder(ctx context.Context) record.EventRecorder {
 	b := record.NewBroadcaster(record.WithContext(ctx))
 	b.StartRecordingToSink(&typedv1.EventSinkImpl{Interface: k.clients.events.Events("")})
-	return b.NewRecorder(legacyscheme.Scheme, v1.EventSource{Component: server.ComponentKubelet, Host: k.node.Name})
+	return b.NewRecorder(legacyscheme.Scheme, corev1.EventSource{Component: server.ComponentKubelet, Host: k.node.Name})
 }
 
 func servingTLS(cfg *kubeletconfig.KubeletConfiguration) (*server.TLSOptions, error) {

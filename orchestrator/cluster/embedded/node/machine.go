@@ -10,7 +10,7 @@ import (
 	"time"
 
 	cadvisorapi "github.com/google/cadvisor/info/v1"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -87,7 +87,7 @@ func newContainerManager(m *machine, root string) *containerManager {
 	}
 }
 
-func (c *containerManager) Start(ctx context.Context, node *v1.Node, pods cm.ActivePodsFunc, get cm.GetNodeFunc, ready config.SourcesReady,
+func (c *containerManager) Start(ctx context.Context, node *corev1.Node, pods cm.ActivePodsFunc, get cm.GetNodeFunc, ready config.SourcesReady,
 	status kubeletstatus.PodStatusProvider, rt internalapi.RuntimeService, isolate bool,
 ) error {
 	return c.ContainerManager.Start(ctx, node, pods, get, ready, status, rt, isolate)
@@ -97,18 +97,18 @@ func (c *containerManager) GetNodeConfig() cm.NodeConfig { return c.config }
 
 func (c *containerManager) GetHealthCheckers() []healthz.HealthChecker { return nil }
 
-func (c *containerManager) GetCapacity(isolate bool) v1.ResourceList {
+func (c *containerManager) GetCapacity(isolate bool) corev1.ResourceList {
 	if !isolate {
-		return v1.ResourceList{}
+		return corev1.ResourceList{}
 	}
-	return v1.ResourceList{v1.ResourceEphemeralStorage: *resource.NewQuantity(int64(c.machine.disk), resource.BinarySI)}
+	return corev1.ResourceList{corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(c.machine.disk), resource.BinarySI)}
 }
 
-func (c *containerManager) GetNodeAllocatableAbsolute() v1.ResourceList {
-	return v1.ResourceList{
-		v1.ResourceCPU:              *resource.NewQuantity(int64(c.machine.cores), resource.DecimalSI),
-		v1.ResourceMemory:           *resource.NewQuantity(int64(c.machine.memory), resource.BinarySI),
-		v1.ResourceEphemeralStorage: *resource.NewQuantity(int64(c.machine.disk), resource.BinarySI),
+func (c *containerManager) GetNodeAllocatableAbsolute() corev1.ResourceList {
+	return corev1.ResourceList{
+		corev1.ResourceCPU:              *resource.NewQuantity(int64(c.machine.cores), resource.DecimalSI),
+		corev1.ResourceMemory:           *resource.NewQuantity(int64(c.machine.memory), resource.BinarySI),
+		corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(c.machine.disk), resource.BinarySI),
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,21 +24,21 @@ const nodePoll = 50 * time.Millisecond
 func feedPods(ctx context.Context, client kubernetes.Interface, node string, pods *config.PodConfig) {
 	updates := pods.Channel(ctx, kubetypes.ApiserverSource)
 	go func() {
-		if err := waitForNode(ctx, client, node, func(*v1.Node) bool { return true }); err != nil {
+		if err := waitForNode(ctx, client, node, func(*corev1.Node) bool { return true }); err != nil {
 			return
 		}
 		gate := &authorization{client: client, known: map[types.UID]bool{}}
 		send := func(objs []any) {
-			list := make([]*v1.Pod, 0, len(objs))
+			list := make([]*corev1.Pod, 0, len(objs))
 			for _, o := range objs {
-				list = append(list, runnable(o.(*v1.Pod)))
+				list = append(list, runnable(o.(*corev1.Pod)))
 			}
 			gate.wait(ctx, list)
 			updates <- kubetypes.PodUpdate{Pods: list, Op: kubetypes.SET, Source: kubetypes.ApiserverSource}
 		}
 		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
 			fields.OneTermEqualSelector("spec.nodeName", node))
-		r := cache.NewReflector(lw, &v1.Pod{}, cache.NewUndeltaStore(send, cache.MetaNamespaceKeyFunc), 0)
+		r := cache.NewReflector(lw, &corev1.Pod{}, cache.NewUndeltaStore(send, cache.MetaNamespaceKeyFunc), 0)
 		r.Run(ctx.Done())
 	}()
 }
@@ -46,14 +46,14 @@ func feedPods(ctx context.Context, client kubernetes.Interface, node string, pod
 // runnable takes out of a pod what an unprivileged process cannot do: give files to another user or group. Containers run
 // as the user of the node process, so the ownership that is asked for holds for them anyway. Only the kubelet sees this
 // copy; it never writes a pod's spec back.
-func runnable(pod *v1.Pod) *v1.Pod {
+func runnable(pod *corev1.Pod) *corev1.Pod {
 	if os.Geteuid() == 0 {
 		return pod
 	}
 	return unowned(pod)
 }
 
-func unowned(pod *v1.Pod) *v1.Pod {
+func unowned(pod *corev1.Pod) *corev1.Pod {
 	out := pod.DeepCopy()
 	changed := false
 	disown := func(user **int64) {
@@ -66,7 +66,7 @@ func unowned(pod *v1.Pod) *v1.Pod {
 		sc.FSGroup = nil
 		disown(&sc.RunAsUser)
 	}
-	podutil.VisitContainers(&out.Spec, podutil.AllContainers, func(c *v1.Container, _ podutil.ContainerType) bool {
+	podutil.VisitContainers(&out.Spec, podutil.AllContainers, func(c *corev1.Container, _ podutil.ContainerType) bool {
 		if c.SecurityContext != nil {
 			disown(&c.SecurityContext.RunAsUser)
 		}
@@ -97,7 +97,7 @@ func waitForAPIServer(ctx context.Context, client kubernetes.Interface) error {
 }
 
 // waitForNode waits until the node exists and ok holds for it.
-func waitForNode(ctx context.Context, client kubernetes.Interface, name string, ok func(*v1.Node) bool) error {
+func waitForNode(ctx context.Context, client kubernetes.Interface, name string, ok func(*corev1.Node) bool) error {
 	tick := time.NewTicker(nodePoll)
 	defer tick.Stop()
 	var last error
@@ -118,10 +118,10 @@ func waitForNode(ctx context.Context, client kubernetes.Interface, name string, 
 	}
 }
 
-func isReady(n *v1.Node) bool {
+func isReady(n *corev1.Node) bool {
 	for _, c := range n.Status.Conditions {
-		if c.Type == v1.NodeReady {
-			return c.Status == v1.ConditionTrue
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
 		}
 	}
 	return false

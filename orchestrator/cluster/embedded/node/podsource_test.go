@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -25,25 +25,25 @@ func TestPodsWaitForTheAuthorizer(t *testing.T) {
 		}
 		return true, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "cm")
 	})
-	pod := &v1.Pod{
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{UID: "u", Namespace: "n"},
-		Spec: v1.PodSpec{Containers: []v1.Container{{EnvFrom: []v1.EnvFromSource{{
-			ConfigMapRef: &v1.ConfigMapEnvSource{LocalObjectReference: v1.LocalObjectReference{Name: "cm"}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{EnvFrom: []corev1.EnvFromSource{{
+			ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "cm"}},
 		}}}}},
 	}
 	gate := &authorization{client: client}
-	gate.wait(context.Background(), []*v1.Pod{pod})
+	gate.wait(context.Background(), []*corev1.Pod{pod})
 	require.Equal(t, int32(4), asked.Load(), "refused three times, then known not to exist")
-	gate.wait(context.Background(), []*v1.Pod{pod})
+	gate.wait(context.Background(), []*corev1.Pod{pod})
 	require.Equal(t, int32(4), asked.Load(), "a pod that is known is not asked for again")
 }
 
 func TestUnowned(t *testing.T) {
-	pod := &v1.Pod{Spec: v1.PodSpec{
-		SecurityContext: &v1.PodSecurityContext{FSGroup: ptr.To[int64](2000), RunAsNonRoot: ptr.To(true)},
-		Containers: []v1.Container{
-			{SecurityContext: &v1.SecurityContext{RunAsUser: ptr.To[int64](1000)}},
-			{SecurityContext: &v1.SecurityContext{RunAsUser: ptr.To[int64](0)}},
+	pod := &corev1.Pod{Spec: corev1.PodSpec{
+		SecurityContext: &corev1.PodSecurityContext{FSGroup: ptr.To[int64](2000), RunAsNonRoot: ptr.To(true)},
+		Containers: []corev1.Container{
+			{SecurityContext: &corev1.SecurityContext{RunAsUser: ptr.To[int64](1000)}},
+			{SecurityContext: &corev1.SecurityContext{RunAsUser: ptr.To[int64](0)}},
 		},
 	}}
 	got := unowned(pod)
@@ -52,6 +52,6 @@ func TestUnowned(t *testing.T) {
 	require.Nil(t, got.Spec.Containers[0].SecurityContext.RunAsUser)
 	require.Zero(t, *got.Spec.Containers[1].SecurityContext.RunAsUser, "root stays root, so that runAsNonRoot refuses it")
 	require.NotNil(t, pod.Spec.SecurityContext.FSGroup, "the original is not changed")
-	plain := &v1.Pod{}
+	plain := &corev1.Pod{}
 	require.Same(t, plain, unowned(plain))
 }

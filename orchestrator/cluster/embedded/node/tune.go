@@ -8,7 +8,7 @@ import (
 	"time"
 	"unsafe"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubernetes/pkg/kubelet"
 	"k8s.io/kubernetes/pkg/kubelet/pleg"
 	grpcprobe "k8s.io/kubernetes/pkg/probe/grpc"
@@ -32,7 +32,7 @@ func tune(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc) error {
 		return err
 	}
 	// It listens on a host port that others do not see.
-	endpoints, err := getField[*v1.NodeDaemonEndpoints](k, "daemonEndpoints")
+	endpoints, err := getField[*corev1.NodeDaemonEndpoints](k, "daemonEndpoints")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 	"k8s.io/kubernetes/pkg/volume"
 	"k8s.io/kubernetes/pkg/volume/configmap"
@@ -36,7 +36,7 @@ type nodePath struct {
 	root string
 }
 
-func (p *nodePath) NewMounter(spec *volume.Spec, pod *v1.Pod) (volume.Mounter, error) {
+func (p *nodePath) NewMounter(spec *volume.Spec, pod *corev1.Pod) (volume.Mounter, error) {
 	return p.VolumePlugin.NewMounter(p.below(spec), pod)
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubernetes/pkg/volume"
 	"k8s.io/kubernetes/pkg/volume/util/subpath"
 )
@@ -63,11 +63,11 @@ func TestSubpath(t *testing.T) {
 func TestHostPathsAreTheNodesOwn(t *testing.T) {
 	root := t.TempDir()
 	p := &nodePath{root: root}
-	vol := &volume.Spec{Volume: &v1.Volume{VolumeSource: v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/var/lib/../../../../etc"}}}}
+	vol := &volume.Spec{Volume: &corev1.Volume{VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/../../../../etc"}}}}
 	require.Equal(t, filepath.Join(root, "etc"), p.below(vol).Volume.HostPath.Path)
 	require.Equal(t, "/var/lib/../../../../etc", vol.Volume.HostPath.Path, "the original is not changed")
-	pv := &volume.Spec{PersistentVolume: &v1.PersistentVolume{Spec: v1.PersistentVolumeSpec{
-		PersistentVolumeSource: v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/data"}},
+	pv := &volume.Spec{PersistentVolume: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
 	}}}
 	require.Equal(t, filepath.Join(root, "data"), p.below(pv).PersistentVolume.Spec.HostPath.Path)
 }

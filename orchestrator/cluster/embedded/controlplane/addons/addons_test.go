@@ -58,7 +58,7 @@ func TestClusterDNSIsSelectedByItsService(t *testing.T) {
 	for _, p := range svc.Spec.Ports {
 		require.Contains(t, ports, p.TargetPort.IntVal)
 	}
-	require.EqualValues(t, corev1.DNSDefault, dep.Spec.Template.Spec.DNSPolicy, "cluster DNS must not ask itself")
+	require.Equal(t, corev1.DNSDefault, dep.Spec.Template.Spec.DNSPolicy, "cluster DNS must not ask itself")
 }
 
 func TestNamespacesComeFirst(t *testing.T) {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newCluster is a cluster of two nodes whose directory is short enough for sockets.
 func newCluster(t *testing.T) *spec.Cluster {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "eg")
+	dir, err := os.MkdirTemp("", "eg") //nolint:usetesting // t.TempDir is too long for sockets.
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "s"), 0o700))
