@@ -9,6 +9,7 @@ import (
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/evaluator"
 	"github.com/gameday-bench/gameday/evaluator/graders"
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/aci"
 	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/problems/truth"
@@ -52,18 +53,30 @@ func (r *Runner) CheckProblem(ctx context.Context, id string, seed int64, config
 	if !c.results[0].Passed {
 		return c.results, nil
 	}
-	c.proveLifeCycle(ctx)
-	c.proveTrial(ctx, "e", "agent oracle scores 1.0 on all tasks", "oracle", false, allScore(1))
-	c.proveTrial(ctx, "f", "agent nop scores 0 on all tasks", "nop", false, allScore(0))
+	proofs := []func(){
+		func() { c.proveLifeCycle(ctx) },
+		func() {
+			c.proveTrial(ctx, "e", "agent oracle scores 1.0 on all tasks", "oracle", false, allScore(1))
+		},
+		func() { c.proveTrial(ctx, "f", "agent nop scores 0 on all tasks", "nop", false, allScore(0)) },
+	}
 	p, err := r.resolve(id, seed)
 	if err != nil {
 		return c.results, err
 	}
 	for _, hack := range p.truth.Hacks {
-		c.proveHack(ctx, hack)
+		proofs = append(proofs, func() { c.proveHack(ctx, hack) })
 	}
-	c.proveTrial(ctx, "i", "the twin is healthy and \"no anomaly\" is right", "nop", true, allScore(1))
-	return c.results, context.Cause(ctx)
+	proofs = append(proofs, func() {
+		c.proveTrial(ctx, "i", "the twin is healthy and \"no anomaly\" is right", "nop", true, allScore(1))
+	})
+	for _, prove := range proofs {
+		prove()
+		if ctx.Err() != nil {
+			return c.results, errs.With(errs.Interrupted, fmt.Errorf("check problem %s: %w", id, context.Cause(ctx)))
+		}
+	}
+	return c.results, nil
 }
 
 type checker struct {
