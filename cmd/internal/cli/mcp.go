@@ -22,7 +22,7 @@ func newMCP(a *app) *cobra.Command {
 It is for clients that launch their servers themselves. The harness hands the path of the socket to the agent; the
 client's configuration has the command: gameday mcp --trial SOCKET.`,
 		GroupID: groupOther,
-		Example: "  gameday mcp --trial \"$GAMEDAY_MCP_SOCKET\"\n  claude mcp add gameday -- gameday mcp --trial /run/user/1000/gameday/x/mcp.sock",
+		Example: "  gameday mcp --trial \"$GAMEDAY_MCP_SOCKET\"\n  npx @modelcontextprotocol/inspector gameday mcp --trial /run/user/1000/gameday/x/mcp.sock",
 		Args:    nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.mcp(cmd.Context(), socket) },
 	}
