@@ -111,8 +111,8 @@ cat/shop-slow/problem.yaml:13:9: prompt: unknown parameter ${node} (declared: na
 		{"variant repeats", `{service: geo, port: "8084"}`, `{service: geo, port: "8084", node: x}`, `cat/shop-slow/problem.yaml:19:40: variants[1].node: is in parameters, too
 cat/shop-slow/problem.yaml:19:40: variants[1].node: is not in variants[0]: every variant sets the same parameters`},
 		{"version", "gameday.dev/v1", "gameday.dev/v2", `cat/shop-slow/problem.yaml:1:13: apiVersion: unknown value "gameday.dev/v2" (allowed: gameday.dev/v1); did you mean "gameday.dev/v1"?`},
-		{"field", "author:", "autor:", `cat/shop-slow/problem.yaml:1:1: author: required field is missing
-cat/shop-slow/problem.yaml:6:1: autor: unknown field; did you mean "author"?`},
+		{"field", "author:", "authr:", `cat/shop-slow/problem.yaml:1:1: author: required field is missing
+cat/shop-slow/problem.yaml:6:1: authr: unknown field; did you mean "author"?`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -60,9 +60,12 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 	if a.Announce != nil {
 		a.Announce(env[EnvSocket], env[EnvURL], env[EnvToken])
 	}
-	ended := make(chan error, 1)
+	ended, gone := make(chan error, 1), make(chan struct{})
 	if len(a.Command.Argv) > 0 {
-		go func() { ended <- a.Command.Run(ctx, env, strings.NewReader("")) }()
+		go func() {
+			defer close(gone)
+			ended <- a.Command.Run(ctx, env, strings.NewReader(""))
+		}()
 	}
 	select {
 	case err = <-ended:
@@ -79,7 +82,7 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 		err = context.Cause(ctx)
 	}
 	if len(a.Command.Argv) > 0 {
-		_ = <-ended // How it ended is told already, or was our doing.
+		<-gone // How it ended is told already, or was our doing.
 	}
 	return err
 }

@@ -20,7 +20,7 @@ const proxyInstance = 1
 
 // ApplyHttpChaos replaces the HTTP rules of a pod. A configuration that cannot be applied is a reply with its status
 // code, as the proxy of Chaos Mesh gives it; then nothing has changed.
-func (d *daemon) ApplyHttpChaos(ctx context.Context, req *pb.ApplyHttpChaosRequest) (*pb.ApplyHttpChaosResponse, error) { //nolint:staticcheck // The name is Chaos Mesh's.
+func (d *daemon) ApplyHttpChaos(ctx context.Context, req *pb.ApplyHttpChaosRequest) (*pb.ApplyHttpChaosResponse, error) {
 	pod, state, err := d.pod(ctx, req.GetContainerId(), "")
 	if err != nil {
 		return nil, err
