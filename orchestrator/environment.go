@@ -67,6 +67,8 @@ type environment struct {
 	kubernetes kubernetes.Interface
 	dynamic    dynamic.Interface
 	metrics    measurer
+	// loadSince is when the load was found running: objectives mean nothing over a window that begins before.
+	loadSince time.Time
 	// protected are the namespaces of the instruments.
 	protected []string
 	faults    []boundFault
@@ -99,7 +101,11 @@ func (e *environment) deploy(ctx context.Context) error {
 		return err
 	}
 	e.protected = s.Protected()
-	return s.Deploy(ctx)
+	if err := s.Deploy(ctx); err != nil {
+		return err
+	}
+	e.loadSince = e.clock.Now()
+	return nil
 }
 
 // gate polls condition until it holds. reason is what the last look found missing; it becomes the error when ctx ends.
@@ -165,6 +171,9 @@ func (e *environment) unhealthy(ctx context.Context) (string, error) {
 
 // violated says which objective is not met over the hold window, or "".
 func (e *environment) violated(ctx context.Context) (string, error) {
+	if under := e.clock.Since(e.loadSince); under < holdWindow {
+		return fmt.Sprintf("the load has run for %s of %s", under.Round(time.Second), holdWindow), nil
+	}
 	for _, slo := range e.app.SLOs {
 		got, err := e.metrics.Objective(ctx, slo, holdWindow)
 		if err != nil {
