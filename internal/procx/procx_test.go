@@ -71,3 +71,15 @@ func TestSignalGroupReachesGrandchildren(t *testing.T) {
 	require.Eventually(t, func() bool { return gone(grandchild) }, 5*time.Second, 5*time.Millisecond)
 	require.NoError(t, procx.SignalGroup(cmd.Process.Pid, syscall.SIGKILL), "a group that is gone is no error")
 }
+
+func TestChildHasItsTimersCoalesced(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sh", "-c", "cat /proc/$$/timerslack_ns")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, procx.Start(cmd))
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	require.Equal(t, "1000000", strings.TrimSpace(line), "nanoseconds")
+}
