@@ -3,38 +3,24 @@ package faults
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 
-	"github.com/gameday-bench/gameday/faults/catalog"
+	embedded "github.com/gameday-bench/gameday/faults/catalog"
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/errs"
-	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/internal/yamlx"
-	"github.com/gameday-bench/gameday/problems"
 )
 
 // FileName is the name of a fault's file in its directory.
 const FileName = "fault.yaml"
 
 // Source is a tree of fault directories: <id>/fault.yaml.
-type Source struct {
-	FS fs.FS
-	// Prefix is put before file names in errors, for example faults/catalog.
-	Prefix string
-}
+type Source = catalog.Source
 
 // Embedded is the catalogue that is compiled in.
-func Embedded() Source { return Source{catalog.FS(), "faults/catalog"} }
+func Embedded() Source { return Source{FS: embedded.FS(), Prefix: "faults/catalog"} }
 
 // Directory is the faults folder of a private pack.
-func Directory(pack string) Source {
-	dir := filepath.Join(pack, "faults")
-	return Source{os.DirFS(dir), dir}
-}
+func Directory(pack string) Source { return catalog.Pack(pack, "faults") }
 
 // Entry is one fault of a catalogue.
 type Entry struct {
@@ -63,63 +49,38 @@ func (e Entry) New(params map[string]string) (Fault, error) {
 	return fault, nil
 }
 
-// Catalog is a set of faults with unique ids. It does not change after LoadCatalog.
-type Catalog struct{ entries []Entry }
+// Catalog is a set of faults with unique ids.
+type Catalog = catalog.Set[Entry]
 
 // LoadCatalog reads and checks every fault of the sources. The error is a yamlx.ErrorList of everything that is wrong in any
 // file, of party usage; the catalogue then holds the faults that are right. A source that does not exist is empty. The
 // types of the faults must be registered: import package types.
 func LoadCatalog(sources ...Source) (*Catalog, error) {
-	c := &Catalog{}
-	var list yamlx.ErrorList
-	for _, source := range sources {
-		dirs, err := fs.ReadDir(source.FS, ".")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			list.Add(source.Prefix, fmt.Errorf("read directory: %w", err))
-		}
-		for _, dir := range dirs {
-			file := path.Join(dir.Name(), FileName)
-			data, err := fs.ReadFile(source.FS, file)
-			if !dir.IsDir() || errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			name := path.Join(filepath.ToSlash(source.Prefix), file)
-			if err == nil {
-				err = c.add(name, dir.Name(), data)
-			}
-			list.Add(name, err)
-		}
-	}
-	slices.SortFunc(c.entries, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
-	return c, errs.With(errs.Usage, list.Err())
+	return catalog.Load(catalog.Kind[Entry]{
+		Name: "fault", Layout: catalog.Layout{File: FileName}, ID: func(e Entry) string { return e.ID }, Read: read,
+	}, sources...)
 }
 
-func (c *Catalog) add(name, dir string, data []byte) error {
-	doc, err := yamlx.Parse(name, data)
+func read(item catalog.Item) (Entry, error) {
+	data, err := item.Data()
 	if err != nil {
-		return err
+		return Entry{}, err
 	}
-	entry := Entry{Path: name, doc: doc}
-	var list yamlx.ErrorList
-	list.Add(name, doc.Decode(&entry.File))
-	if len(list) > 0 {
-		return list.Err()
+	doc, err := yamlx.Parse(item.Path, data)
+	if err != nil {
+		return Entry{}, err
 	}
-	list = append(list, entry.check(dir)...)
-	if i := slices.IndexFunc(c.entries, func(e Entry) bool { return e.ID == entry.ID }); i >= 0 {
-		list = append(list, doc.Problem("id", "%q exists already in %s", entry.ID, c.entries[i].Path))
+	entry := Entry{Path: item.Path, doc: doc}
+	if err := doc.Decode(&entry.File); err != nil {
+		return Entry{}, err
 	}
-	if len(list) > 0 {
-		return list.Err()
-	}
-	c.entries = append(c.entries, entry)
-	return nil
+	return entry, entry.check(item.ID).Err()
 }
 
 // check checks what the schema cannot say, with the examples for parameters.
 func (e Entry) check(dir string) yamlx.ErrorList {
 	var list yamlx.ErrorList
-	if e.ID != dir || !problems.ValidID(e.ID) {
+	if e.ID != dir || !catalog.ValidID(e.ID) {
 		list = append(list, e.doc.Problem("id", "%q must be lower-case words joined by dashes, and the directory's name, %q", e.ID, dir))
 	}
 	examples := map[string]string{}
@@ -147,26 +108,4 @@ func (e Entry) check(dir string) yamlx.ErrorList {
 		list = append(list, e.doc.Problem("spec", "%v", err))
 	}
 	return list
-}
-
-// All returns the faults, sorted by id.
-func (c *Catalog) All() []Entry { return slices.Clone(c.entries) }
-
-// IDs returns the ids, sorted.
-func (c *Catalog) IDs() []string {
-	ids := make([]string, len(c.entries))
-	for i, e := range c.entries {
-		ids[i] = e.ID
-	}
-	return ids
-}
-
-// Get returns the fault called id. The error is of party usage, with the list of what exists as its hint.
-func (c *Catalog) Get(id string) (Entry, error) {
-	i := slices.IndexFunc(c.entries, func(e Entry) bool { return e.ID == id })
-	if i < 0 {
-		unknown := nearest.Unknown("fault", id, c.IDs())
-		return Entry{}, errs.With(errs.Usage, errs.Hint(unknown, "%s", unknown.Hint()))
-	}
-	return c.entries[i], nil
 }

@@ -131,7 +131,7 @@ func TestSameIDInTwoPacks(t *testing.T) {
 	t.Parallel()
 	tree := fstest.MapFS{"shop-slow/problem.yaml": {Data: []byte(good)}}
 	_, err := problems.LoadCatalog(names(), problems.Source{FS: tree, Prefix: "a"}, problems.Source{FS: tree, Prefix: "b"})
-	require.EqualError(t, err, `b/shop-slow/problem.yaml:1: id: "shop-slow" exists already in a/shop-slow`)
+	require.EqualError(t, err, `b/shop-slow/problem.yaml:3:5: id: "shop-slow" exists already in a/shop-slow/problem.yaml`)
 }
 
 func TestMissingPackIsEmpty(t *testing.T) {

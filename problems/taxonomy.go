@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/yamlx"
 )
 
@@ -63,7 +64,7 @@ func ParseTaxonomy(file string, data []byte) (*Taxonomy, error) {
 	seen := map[string]bool{}
 	for i, m := range t.Mechanisms {
 		at := yamlx.Index("mechanisms", i)
-		if m.ID != "" && !ValidID(m.ID) {
+		if m.ID != "" && !catalog.ValidID(m.ID) {
 			list = append(list, doc.Problem(at+".id", "%q is not an id: want lower-case words joined by dashes", m.ID))
 		}
 		if seen[m.ID] {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/internal/yamlx"
 )
@@ -18,13 +19,9 @@ type Names struct {
 }
 
 var (
-	idPattern        = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	parameterPattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]*$`)
 	namespacePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
-
-// ValidID reports whether id may name a problem, scenario, app or agent: lower-case words joined by dashes, at most 63.
-func ValidID(id string) bool { return len(id) <= 63 && idPattern.MatchString(id) }
 
 // validate checks what the schema cannot say. dir is the name of the directory that the file is in.
 func (p Problem) validate(doc *yamlx.Document, dir string, names Names) yamlx.ErrorList {
@@ -32,8 +29,8 @@ func (p Problem) validate(doc *yamlx.Document, dir string, names Names) yamlx.Er
 	fail := func(path, format string, args ...any) { list = append(list, doc.Problem(path, format, args...)) }
 	switch {
 	case p.ID == "":
-	case !ValidID(p.ID):
-		fail("id", "%q is not an id: want lower-case words joined by dashes, at most 63 characters", p.ID)
+	case !catalog.ValidID(p.ID):
+		fail("id", "%q is not an id: want %s", p.ID, catalog.IDRule)
 	case p.ID != dir:
 		fail("id", "is %q, but the directory is called %q", p.ID, dir)
 	}

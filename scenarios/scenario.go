@@ -3,19 +3,14 @@ package scenarios
 
 import (
 	"embed"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/internal/yamlx"
-	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -69,56 +64,26 @@ type Entry struct {
 	Digest string `json:"digest"`
 }
 
-// Catalog is a set of scenarios with unique ids. It does not change after LoadCatalog.
-type Catalog struct{ entries []Entry }
+// Catalog is a set of scenarios with unique ids.
+type Catalog = catalog.Set[Entry]
 
 // LoadCatalog reads the scenarios that are compiled in and those of private packs (<pack>/scenarios/*.yaml). The error is a
 // yamlx.ErrorList of party usage; the catalogue then holds the scenarios that are right.
 func LoadCatalog(names Names, packs ...string) (*Catalog, error) {
-	c := &Catalog{}
-	var list yamlx.ErrorList
-	list.Add("scenarios", c.addAll(names, files, "scenarios"))
+	sources := []catalog.Source{{FS: files, Prefix: "scenarios"}}
 	for _, pack := range packs {
-		dir := filepath.Join(pack, "scenarios")
-		list.Add(dir, c.addAll(names, os.DirFS(dir), dir))
+		sources = append(sources, catalog.Pack(pack, "scenarios"))
 	}
-	slices.SortFunc(c.entries, func(a, b Entry) int { return strings.Compare(a.ID, b.ID) })
-	return c, errs.With(errs.Usage, list.Err())
-}
-
-func (c *Catalog) addAll(names Names, tree fs.FS, prefix string) error {
-	found, err := fs.ReadDir(tree, ".")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read directory: %w", err)
-	}
-	var list yamlx.ErrorList
-	for _, file := range found {
-		if file.IsDir() || path.Ext(file.Name()) != ".yaml" {
-			continue
-		}
-		at := path.Join(filepath.ToSlash(prefix), file.Name())
-		data, err := fs.ReadFile(tree, file.Name())
-		if err != nil {
-			list.Add(at, err)
-			continue
-		}
-		entry, err := Read(names, at, data)
-		if err != nil {
-			list.Add(at, err)
-			continue
-		}
-		if i := slices.IndexFunc(c.entries, func(e Entry) bool { return e.ID == entry.ID }); i >= 0 {
-			list = append(list, yamlx.Problem{
-				File: at, Line: 1, Path: "id", Message: fmt.Sprintf("%q exists already in %s", entry.ID, c.entries[i].File),
-			})
-			continue
-		}
-		c.entries = append(c.entries, entry)
-	}
-	return list.Err()
+	return catalog.Load(catalog.Kind[Entry]{
+		Name: "scenario", Layout: catalog.Layout{Ext: ".yaml"}, ID: func(e Entry) string { return e.ID },
+		Read: func(item catalog.Item) (Entry, error) {
+			data, err := item.Data()
+			if err != nil {
+				return Entry{}, err
+			}
+			return Read(names, item.Path, data)
+		},
+	}, sources...)
 }
 
 // Read decodes and checks one scenario file. The error is a yamlx.ErrorList.
@@ -134,8 +99,8 @@ func Read(names Names, file string, data []byte) (Entry, error) {
 	base := strings.TrimSuffix(path.Base(filepath.ToSlash(file)), ".yaml")
 	switch {
 	case s.ID == "":
-	case !problems.ValidID(s.ID):
-		list = append(list, doc.Problem("id", "%q is not an id: want lower-case words joined by dashes, at most 63 characters", s.ID))
+	case !catalog.ValidID(s.ID):
+		list = append(list, doc.Problem("id", "%q is not an id: want %s", s.ID, catalog.IDRule))
 	case s.ID != base && base != "-" && path.Ext(file) == ".yaml":
 		list = append(list, doc.Problem("id", "is %q, but the file is called %q", s.ID, base+".yaml"))
 	}
@@ -174,26 +139,4 @@ func (s *Scenario) setDefaults() {
 	if s.Cluster.Provider == "" {
 		s.Cluster.Provider = "embedded"
 	}
-}
-
-// All returns the scenarios, sorted by id.
-func (c *Catalog) All() []Entry { return slices.Clone(c.entries) }
-
-// IDs returns the ids, sorted.
-func (c *Catalog) IDs() []string {
-	ids := make([]string, len(c.entries))
-	for i, e := range c.entries {
-		ids[i] = e.ID
-	}
-	return ids
-}
-
-// Get returns the scenario called id. The error is of party usage, with the list of what exists as its hint.
-func (c *Catalog) Get(id string) (Entry, error) {
-	i := slices.IndexFunc(c.entries, func(e Entry) bool { return e.ID == id })
-	if i < 0 {
-		unknown := nearest.Unknown("scenario", id, c.IDs())
-		return Entry{}, errs.With(errs.Usage, errs.Hint(unknown, "%s", unknown.Hint()))
-	}
-	return c.entries[i], nil
 }

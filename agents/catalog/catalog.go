@@ -4,10 +4,7 @@ package catalog
 
 import (
 	"embed"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,7 +13,7 @@ import (
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/agents/mcp"
 	"github.com/gameday-bench/gameday/agents/stdio"
-	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/yamlx"
 )
 
@@ -53,59 +50,49 @@ type Limits struct {
 	Exit  time.Duration `yaml:"exit,omitempty" json:"exit,omitempty"`
 }
 
-var (
-	idPattern  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
+var envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // RegisterEmbedded registers the agents that are compiled in.
-func RegisterEmbedded() error { return register(embedded, "agents/catalog", "") }
+func RegisterEmbedded() error {
+	return register(catalog.Source{FS: embedded, Prefix: "agents/catalog"}, "")
+}
 
 // RegisterPack registers the agents of a private pack: DIR/agents/<id>/agent.yaml. A pack without agents is fine. The error,
 // of party usage, is a yamlx.ErrorList of all that is wrong in any file; what is right is registered.
 func RegisterPack(pack string) error {
-	dir := filepath.Join(pack, "agents")
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	abs, err := filepath.Abs(dir)
+	abs, err := filepath.Abs(filepath.Join(pack, "agents"))
 	if err != nil {
 		return fmt.Errorf("find agents of pack: %w", err)
 	}
-	return register(os.DirFS(dir), filepath.ToSlash(dir), abs)
+	return register(catalog.Pack(pack, "agents"), abs)
 }
 
-func register(fsys fs.FS, prefix, dir string) error {
-	files, err := fs.Glob(fsys, "*/"+File)
-	if err != nil {
-		return fmt.Errorf("list agents: %w", err)
-	}
-	var list yamlx.ErrorList
-	for _, file := range files {
-		shown := prefix + "/" + file
-		data, err := fs.ReadFile(fsys, file)
-		if err != nil {
-			list.Add(shown, err)
-			continue
-		}
-		id := strings.TrimSuffix(file, "/"+File)
-		entry, err := Decode(shown, data, id)
-		if old, unknown := agents.Lookup(id); unknown == nil && old.Origin == shown {
-			continue // Read before, by another command line in this process.
-		}
-		if err == nil {
-			err = agents.Register(agents.Info{Name: entry.ID, Description: entry.Description, Origin: shown},
-				entry.factory(filepath.Join(dir, id)))
+// register reads the agents of a source, whose directory is dir, and adds them to the registry, which keeps names unique over
+// all packs and the agents in Go.
+func register(source catalog.Source, dir string) error {
+	_, err := catalog.Load(catalog.Kind[Entry]{
+		Name: "agent", Layout: catalog.Layout{File: File}, ID: func(e Entry) string { return e.ID },
+		Read: func(item catalog.Item) (Entry, error) {
+			data, err := item.Data()
 			if err != nil {
-				err = yamlx.ErrorList{{File: shown, Line: 1, Path: "id", Message: err.Error()}}
+				return Entry{}, err
 			}
-		}
-		var inner yamlx.ErrorList
-		if errors.As(err, &inner) {
-			list = append(list, inner...)
-		}
-	}
-	return errs.With(errs.Usage, list.Err())
+			entry, err := Decode(item.Path, data, item.ID)
+			if err != nil {
+				return Entry{}, err
+			}
+			if old, unknown := agents.Lookup(item.ID); unknown == nil && old.Origin == item.Path {
+				return entry, nil // Read before, by another command line in this process.
+			}
+			err = agents.Register(agents.Info{Name: entry.ID, Description: entry.Description, Origin: item.Path},
+				entry.factory(filepath.Join(dir, item.ID)))
+			if err != nil {
+				return Entry{}, yamlx.Problem{File: item.Path, Line: 1, Path: "id", Message: err.Error()}
+			}
+			return entry, nil
+		},
+	}, source)
+	return err
 }
 
 // Decode reads one agent.yaml strictly. file is the name for errors; id is the name of its directory. The error is a
@@ -127,7 +114,7 @@ func Decode(file string, data []byte, id string) (Entry, error) {
 	}
 	wrong(e.APIVersion != "gameday.dev/v1", "apiVersion", "want gameday.dev/v1, got %q", e.APIVersion)
 	wrong(e.Kind != "Agent", "kind", "want Agent, got %q", e.Kind)
-	wrong(!idPattern.MatchString(e.ID), "id", "want lower-case words joined by dashes, got %q", e.ID)
+	wrong(!catalog.ValidID(e.ID), "id", "want %s, got %q", catalog.IDRule, e.ID)
 	wrong(e.ID != id, "id", "want the name of the directory, %q, got %q", id, e.ID)
 	wrong(e.Description == "", "description", "want one sentence")
 	wrong(e.Transport != "stdio" && e.Transport != "mcp", "transport", "want stdio or mcp, got %q", e.Transport)

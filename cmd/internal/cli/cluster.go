@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
-	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/workloads"
 )
 
@@ -52,7 +52,7 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			if len(args) == 1 {
 				want.Name = args[0]
 			}
-			if !problems.ValidID(want.Name) || len(want.Name) > 30 {
+			if !catalog.ValidID(want.Name) || len(want.Name) > 30 {
 				return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", want.Name)
 			}
 			if want.Nodes < 1 || want.Nodes > 20 {
