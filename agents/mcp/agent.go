@@ -16,6 +16,7 @@ import (
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/agents/stdio"
+	"github.com/gameday-bench/gameday/internal/scratch"
 )
 
 // The environment variables by which a command finds its trial.
@@ -43,15 +44,15 @@ var _ agents.Agent = (*Agent)(nil)
 
 // Solve serves the trial until the agent is done, it fails, a budget is spent or ctx ends.
 func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Cloud) error {
-	dir, err := os.MkdirTemp("", "gameday-mcp-")
+	dir, err := scratch.MakeTemp("gameday-mcp-")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer dir.Remove()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	server := NewServer(brief, cloud)
-	env, wait, err := serve(ctx, server, dir, brief)
+	env, wait, err := serve(ctx, server, dir.Path(), brief)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gameday-bench/gameday/internal/procx"
+	"github.com/gameday-bench/gameday/internal/scratch"
 )
 
 // alwaysPassed are the environment variables that every agent gets.
@@ -22,7 +23,7 @@ type process struct {
 	stdin  *os.File
 	stdout *os.File
 	stderr *boundedWriter
-	dir    string
+	dir    *scratch.Dir
 	// copied is closed when the standard error has been read to its end.
 	copied chan struct{}
 	errIn  *os.File
@@ -33,7 +34,7 @@ func (c *Command) start(limits Limits) (_ *process, err error) {
 	if len(c.Argv) == 0 {
 		return nil, errors.New("no command")
 	}
-	dir, err := os.MkdirTemp("", "gameday-agent-")
+	dir, err := scratch.MakeTemp("gameday-agent-")
 	if err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -43,7 +44,7 @@ func (c *Command) start(limits Limits) (_ *process, err error) {
 			for _, f := range opened {
 				f.Close()
 			}
-			os.RemoveAll(dir)
+			_ = dir.Remove()
 		}
 	}()
 	pipe := func() (r, w *os.File) {
@@ -62,9 +63,15 @@ func (c *Command) start(limits Limits) (_ *process, err error) {
 	}
 	// No context kills it: interrupt and reap end the whole group, in order.
 	cmd := exec.CommandContext(context.Background(), c.Argv[0], c.Argv[1:]...)
-	cmd.Dir, cmd.Env = dir, c.environ(dir)
+	cmd.Dir, cmd.Env = dir.Path(), c.environ(dir.Path())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = inR, outW, errW
 	if err = procx.Start(cmd); err != nil {
+		return nil, err
+	}
+	// Should the harness be killed, so is all that the agent has started.
+	if err = dir.Guard(cmd.Process.Pid); err != nil {
+		_ = procx.SignalGroup(cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
 		return nil, err
 	}
 	for _, f := range []*os.File{inR, outW, errW} {
@@ -140,6 +147,6 @@ func (p *process) reap(patience time.Duration, waited <-chan error) (err error) 
 	}
 	p.errIn.Close()
 	p.stderr.finish()
-	os.RemoveAll(p.dir)
+	_ = p.dir.Remove() // What cannot be removed now, the janitor tries again.
 	return err
 }

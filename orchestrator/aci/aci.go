@@ -20,6 +20,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/agents"
+	"github.com/gameday-bench/gameday/internal/scratch"
 	"github.com/gameday-bench/gameday/orchestrator/aci/kubectl"
 	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
 )
@@ -59,7 +60,7 @@ type Session struct {
 	recorder  *recorder
 	hands     submissions
 	workspace string
-	temporary bool
+	temporary *scratch.Dir
 
 	closeOnce sync.Once
 	closed    chan struct{}
@@ -92,11 +93,11 @@ func Open(ctx context.Context, config Config) (*Session, error) {
 
 func (s *Session) open(ctx context.Context) error {
 	if s.workspace == "" {
-		dir, err := os.MkdirTemp("", "gameday-workspace-")
+		dir, err := scratch.MakeTemp("gameday-workspace-")
 		if err != nil {
 			return fmt.Errorf("make workspace: %w", err)
 		}
-		s.workspace, s.temporary = dir, true
+		s.workspace, s.temporary = dir.Path(), dir
 	}
 	limited, err := proxy.Grant(ctx, s.config.Admin, s.config.Rules)
 	if err != nil {
@@ -121,8 +122,8 @@ func (s *Session) Close() error {
 		if s.proxy != nil {
 			s.closeErr = s.proxy.Close()
 		}
-		if s.temporary {
-			s.closeErr = errors.Join(s.closeErr, os.RemoveAll(s.workspace))
+		if s.temporary != nil {
+			s.closeErr = errors.Join(s.closeErr, s.temporary.Remove())
 		}
 		s.closeErr = errors.Join(s.closeErr, s.recorder.err())
 	})

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/scratch"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/pki"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
@@ -48,13 +49,13 @@ var (
 
 // Cluster is one running embedded cluster.
 type Cluster struct {
-	spec    *spec.Cluster
-	binary  string
-	rest    *rest.Config
-	log     *slog.Logger
-	janitor *janitor
-	done    chan struct{}
-	down    func() error
+	spec   *spec.Cluster
+	binary string
+	rest   *rest.Config
+	log    *slog.Logger
+	dir    *scratch.Dir
+	done   chan struct{}
+	down   func() error
 
 	mu        sync.Mutex
 	processes map[string]*process // by name: control-plane, node-1, ...
@@ -99,7 +100,7 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 	return c, nil
 }
 
-// prepare makes the cluster's directory with everything in it, and its janitor; no process of the cluster runs yet.
+// prepare makes the cluster's directory with everything in it; no process of the cluster runs yet.
 func prepare(want cluster.Spec, binaries Binaries, log *slog.Logger) (*Cluster, error) {
 	if want.Name == "" {
 		want.Name = "c-" + randomHex(4)
@@ -112,21 +113,19 @@ func prepare(want cluster.Spec, binaries Binaries, log *slog.Logger) (*Cluster, 
 	if err := os.MkdirAll(BaseDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("make directory for clusters: %w", err)
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return nil, errs.Hint(errs.Newf(errs.Usage, "make cluster %q: the name is taken", want.Name),
-				"choose another name, or run: gameday delete cluster %s", want.Name)
-		}
+	made, err := scratch.Make(dir)
+	if errors.Is(err, os.ErrExist) {
+		return nil, errs.Hint(errs.Newf(errs.Usage, "make cluster %q: the name is taken", want.Name),
+			"choose another name, or run: gameday delete cluster %s", want.Name)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make directory of the cluster: %w", err)
 	}
 	c := &Cluster{
-		spec: s, binary: binaries.Cluster, log: log, done: make(chan struct{}),
+		spec: s, binary: binaries.Cluster, log: log, dir: made, done: make(chan struct{}),
 		processes: map[string]*process{}, expected: map[*process]bool{},
 	}
 	c.down = sync.OnceValue(c.tearDown)
-	if c.janitor, err = startJanitor(dir); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
 	if err := c.populate(); err != nil {
 		return nil, errors.Join(err, c.down())
 	}
@@ -261,13 +260,7 @@ func (c *Cluster) tearDown() error {
 	}
 	c.mu.Unlock()
 	wg.Wait()
-	err := os.RemoveAll(c.spec.Dir)
-	if err != nil {
-		// A process that was killed a moment ago may have been writing: its last file can appear behind RemoveAll.
-		err = os.RemoveAll(c.spec.Dir)
-	}
-	c.janitor.dismiss()
-	return err
+	return c.dir.Remove()
 }
 
 func randomHex(n int) string {
