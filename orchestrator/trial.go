@@ -54,16 +54,17 @@ type outcome struct {
 
 // run plays the whole trial. Clean-up runs on every path, under its own deadlines, also after an interruption.
 func (t *trial) run(ctx context.Context) outcome {
-	out := t.play(ctx)
+	out := t.blameCluster(t.play(ctx))
 	after := context.WithoutCancel(ctx)
 	for _, last := range []struct {
 		phase Phase
 		step  func(context.Context) error
-	}{{Recover, t.env.recover}, {Collect, t.collectLogs}, {Clean, t.env.clean}} {
+	}{{Recover, t.recover}, {Collect, t.collectLogs}, {Clean, t.env.clean}} {
 		if err := t.phases.run(after, last.phase, last.step); err != nil {
 			out.notes = append(out.notes, err)
 		}
 	}
+	t.noteBreakdown(out)
 	return out
 }
 
@@ -89,20 +90,6 @@ func (t *trial) play(ctx context.Context) outcome {
 		return out
 	}
 	return t.judge(ctx, out)
-}
-
-// bindToCluster ends the context when the cluster breaks down by itself, with the breakdown as its cause.
-func (t *trial) bindToCluster(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := make(chan struct{})
-	go func() {
-		select {
-		case <-t.env.cluster.Done():
-			cancel(fmt.Errorf("cluster broke down: %w", t.env.cluster.Err()))
-		case <-stop:
-		}
-	}()
-	return ctx, func() { close(stop); cancel(nil) }
 }
 
 // prepare brings the system to where the agent is called: healthy, then, unless this is a twin, faulty.
@@ -178,7 +165,7 @@ func (t *trial) judge(ctx context.Context, out outcome) outcome {
 		}
 		evidence, err := t.env.evidence(ctx, t.twin, t.at)
 		out.snapshot = &evaluator.Snapshot{SchemaVersion: evaluator.SnapshotVersion, Topology: t.env.topology(), Evidence: evidence}
-		return err
+		return errors.Join(err, t.whole(ctx))
 	})
 	if err != nil {
 		return outcome{status: statusOf(err), err: err, submission: out.submission}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/procx"
 )
 
@@ -110,11 +111,15 @@ func (p *process) death() error {
 	if p.failure != "" {
 		return fmt.Errorf("run %s: %s", p.name, p.failure)
 	}
-	how := "exited"
+	how, hint := "exited", ""
 	if p.exit != nil {
 		how = p.exit.Error()
 	}
-	return fmt.Errorf("run %s: process %d ended (%s)\n%s", p.name, p.cmd.Process.Pid, how, tail(p.logPath))
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
+		hint = "it was killed from outside: memory may have run out (dmesg tells), or somebody did it\n"
+	}
+	err := fmt.Errorf("run %s: process %d ended (%s)", p.name, p.cmd.Process.Pid, how)
+	return errs.Hint(err, "%sthe log of %s ends with:\n%s", hint, p.name, tail(p.logPath))
 }
 
 // stop asks the process to end, and after grace kills its whole group.
