@@ -28,7 +28,7 @@ type Client struct {
 
 type answer struct {
 	reply Reply
-	file  *os.File
+	files []*os.File
 }
 
 // NewClient speaks the sandbox protocol on conn, which it owns from now on. The resolver turns names into addresses;
@@ -73,9 +73,9 @@ func (c *Client) Close() error {
 
 // read hands the node's answers to those who wait for them.
 func (c *Client) read() {
-	buf, oob := make([]byte, MaxMessage), make([]byte, syscall.CmsgSpace(4))
+	buf, oob := make([]byte, MaxMessage), make([]byte, syscall.CmsgSpace(4*maxFiles))
 	for {
-		n, file, err := recvFile(c.ctl, buf, oob)
+		n, files, err := recvFiles(c.ctl, buf, oob)
 		if err != nil {
 			c.mu.Lock()
 			c.closed = net.ErrClosed
@@ -88,7 +88,7 @@ func (c *Client) read() {
 		}
 		var r Reply
 		if json.Unmarshal(buf[:n], &r) != nil {
-			closeFile(file)
+			closeFiles(files)
 			continue
 		}
 		c.mu.Lock()
@@ -96,10 +96,10 @@ func (c *Client) read() {
 		delete(c.waiting, r.ID)
 		c.mu.Unlock()
 		if ch == nil {
-			closeFile(file)
+			closeFiles(files)
 			continue
 		}
-		ch <- answer{r, file}
+		ch <- answer{r, files}
 	}
 }
 
@@ -135,7 +135,7 @@ func (c *Client) call(ctx context.Context, r Request) (answer, error) {
 	if pending {
 		_ = c.send(Request{Op: OpCancel, Conn: r.ID})
 	} else if a, ok := <-ch; ok {
-		closeFile(a.file)
+		closeFiles(a.files)
 	}
 	return answer{}, ctx.Err()
 }
@@ -198,9 +198,10 @@ func (c *Client) dialOne(ctx context.Context, network, kind string, to netip.Add
 	case err != nil:
 		return fail(dialError(err))
 	case a.reply.Errno != 0:
-		closeFile(a.file)
+		closeFiles(a.files)
 		return fail(os.NewSyscallError("connect", a.reply.Errno))
-	case a.file == nil:
+	case len(a.files) != filesOf(kind):
+		closeFiles(a.files)
 		return fail(errors.New("sandbox sent no connection"))
 	}
 	if kind == "udp" {
@@ -252,12 +253,21 @@ func (c *Client) bind(ctx context.Context, op Op, network, want, address string)
 	case err != nil:
 		return fail(addrOf(kind, at), dialError(err))
 	case a.reply.Errno != 0:
-		closeFile(a.file)
+		closeFiles(a.files)
 		return fail(addrOf(kind, at), os.NewSyscallError("bind", a.reply.Errno))
-	case a.file == nil:
+	case len(a.files) != 1:
+		closeFiles(a.files)
 		return fail(addrOf(kind, at), errors.New("sandbox sent no socket"))
 	}
 	return a, at, nil
+}
+
+// filesOf is how many descriptors a connection has.
+func filesOf(kind string) int {
+	if kind == "tcp" {
+		return streamFiles
+	}
+	return 1
 }
 
 // resolve turns host:port into addresses; an empty host is the loopback address.

@@ -24,14 +24,20 @@ func addrOf(kind string, a netip.AddrPort) net.Addr {
 	return net.TCPAddrFromAddrPort(a)
 }
 
-func closeFile(f *os.File) {
-	if f != nil {
+func closeFiles(files []*os.File) {
+	for _, f := range files {
 		f.Close()
 	}
 }
 
-// recvFile reads one message and the descriptor that came with it, if any.
-func recvFile(c *net.UnixConn, buf, oob []byte) (int, *os.File, error) {
+// maxFiles bounds how many descriptors come with one message.
+const maxFiles = streamFiles
+
+// streamFiles is how many descriptors a TCP connection has; everything else has one.
+const streamFiles = 2
+
+// recvFiles reads one message and the descriptors that came with it.
+func recvFiles(c *net.UnixConn, buf, oob []byte) (int, []*os.File, error) {
 	n, oobn, _, _, err := c.ReadMsgUnix(buf, oob)
 	if err != nil {
 		return 0, nil, err
@@ -51,18 +57,19 @@ func recvFile(c *net.UnixConn, buf, oob []byte) (int, *os.File, error) {
 	}
 	fds, err := syscall.ParseUnixRights(&msgs[0])
 	if err != nil {
-		return 0, nil, fmt.Errorf("read descriptor: %w", err)
+		return 0, nil, fmt.Errorf("read descriptors: %w", err)
 	}
-	if len(fds) == 0 {
-		return n, nil, nil
+	var files []*os.File
+	for _, fd := range fds {
+		// The node made the descriptor non-blocking, so the runtime's poller takes it.
+		files = append(files, os.NewFile(uintptr(fd), "sandbox"))
 	}
-	// The node made the descriptor non-blocking, so the runtime's poller takes it.
-	return n, os.NewFile(uintptr(fds[0]), "sandbox"), nil
+	return n, files, nil
 }
 
 // conn is a TCP connection of the pod.
 type conn struct {
-	*os.File
+	in, out       *os.File // pipes from and to the node.
 	client        *Client
 	id            uint64
 	local, remote net.Addr
@@ -74,14 +81,14 @@ type conn struct {
 var _ net.Conn = (*conn)(nil)
 
 func newConn(c *Client, a answer) *conn {
-	return &conn{File: a.file, client: c, id: a.reply.Conn, local: addrOf("tcp", a.reply.Local), remote: addrOf("tcp", a.reply.Remote)}
+	return &conn{in: a.files[0], out: a.files[1], client: c, id: a.reply.Conn, local: addrOf("tcp", a.reply.Local), remote: addrOf("tcp", a.reply.Remote)}
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.File.Read(b)
+	n, err := c.in.Read(b)
 	if err == nil || n > 0 {
 		return n, nil
 	}
@@ -95,7 +102,7 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.File.Write(b)
+	n, err := c.out.Write(b)
 	if err == nil {
 		return n, nil
 	}
@@ -107,38 +114,37 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, c.opError("write", err)
 }
 
-// ReadFrom hides os.File's own, which would not translate errors.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(writerOnly{c}, r) }
-
-// WriteTo hides os.File's own, which would not translate errors.
-func (c *conn) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, readerOnly{c}) }
-
+// Close closes both directions. What was written is still sent; what was not read resets the connection, as close(2) does.
 func (c *conn) Close() error {
-	if err := c.File.Close(); err != nil {
+	// The reading side goes first: the node tells a close from a CloseWrite by it.
+	in, out := c.in.Close(), c.out.Close()
+	if in != nil && out != nil {
+		return c.opError("close", in)
+	}
+	return nil // also when one direction was closed before.
+}
+
+// CloseWrite sends FIN: the peer reads end of file; reading here goes on.
+func (c *conn) CloseWrite() error {
+	if err := c.out.Close(); err != nil {
 		return c.opError("close", err)
 	}
 	return nil
 }
 
-// CloseWrite sends FIN: the peer reads end of file; reading here goes on.
-func (c *conn) CloseWrite() error { return c.shutdown(syscall.SHUT_WR) }
-
 // CloseRead stops reading.
-func (c *conn) CloseRead() error { return c.shutdown(syscall.SHUT_RD) }
-
-func (c *conn) shutdown(how int) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
+func (c *conn) CloseRead() error {
+	if err := c.in.Close(); err != nil {
 		return c.opError("close", err)
-	}
-	var down error
-	if err := raw.Control(func(fd uintptr) { down = syscall.Shutdown(int(fd), how) }); err != nil {
-		return c.opError("close", err)
-	}
-	if down != nil {
-		return c.opError("close", os.NewSyscallError("shutdown", down))
 	}
 	return nil
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.in.SetReadDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }
+
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.in.SetReadDeadline(t), c.out.SetWriteDeadline(t))
 }
 
 // why asks the node, once, how the connection ended: io.EOF or an errno.
@@ -182,11 +188,6 @@ func bare(err error) error {
 	return err
 }
 
-type (
-	writerOnly struct{ io.Writer }
-	readerOnly struct{ io.Reader }
-)
-
 // listener is a TCP listener of the pod: accepted connections arrive on its own socket.
 type listener struct {
 	client *Client
@@ -200,14 +201,14 @@ type listener struct {
 }
 
 func newListener(c *Client, a answer) (*listener, error) {
-	defer a.file.Close()
-	sock, err := net.FileConn(a.file)
+	defer closeFiles(a.files)
+	sock, err := net.FileConn(a.files[0])
 	if err != nil {
 		return nil, err
 	}
 	return &listener{
 		client: c, id: a.reply.Conn, sock: sock.(*net.UnixConn), addr: addrOf("tcp", a.reply.Local),
-		buf: make([]byte, MaxMessage), oob: make([]byte, syscall.CmsgSpace(4)),
+		buf: make([]byte, MaxMessage), oob: make([]byte, syscall.CmsgSpace(4*maxFiles)),
 	}, nil
 }
 
@@ -216,7 +217,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		n, file, err := recvFile(l.sock, l.buf, l.oob)
+		n, files, err := recvFiles(l.sock, l.buf, l.oob)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = net.ErrClosed
@@ -228,11 +229,11 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
 		}
 		var r Reply
-		if json.Unmarshal(l.buf[:n], &r) != nil || file == nil {
-			closeFile(file)
+		if json.Unmarshal(l.buf[:n], &r) != nil || len(files) != streamFiles {
+			closeFiles(files)
 			continue
 		}
-		return newConn(l.client, answer{r, file}), nil
+		return newConn(l.client, answer{r, files}), nil
 	}
 }
 

@@ -28,7 +28,7 @@ var (
 )
 
 func newPacketConn(c *Client, a answer, connected bool) *packetConn {
-	p := &packetConn{File: a.file, client: c, id: a.reply.Conn, local: addrOf("udp", a.reply.Local)}
+	p := &packetConn{File: a.files[0], client: c, id: a.reply.Conn, local: addrOf("udp", a.reply.Local)}
 	if connected {
 		p.remote = a.reply.Remote
 	}

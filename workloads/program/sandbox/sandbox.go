@@ -3,11 +3,12 @@
 //
 // A container is an ordinary process. Its network is the pod's TCP/IP stack, which lives in the node process; the two speak
 // over one unix socket of type SOCK_SEQPACKET that the container inherits as file descriptor FD. The container asks (Request),
-// the node answers (Reply), and whatever was opened arrives as a file descriptor beside the answer:
+// the node answers (Reply), and whatever was opened arrives as file descriptors beside the answer:
 //
-//   - a TCP connection is one end of a stream socket pair; the node splices the other end to the pod's stack;
+//   - a TCP connection is two pipes, one to read and one to write, in this order; the node splices the other ends to the pod's
+//     stack. (A socket pair would do with one descriptor, but wakes the writer whenever the reader has read.);
 //   - a TCP listener is one end of a SOCK_SEQPACKET pair on which every accepted connection arrives as a Reply with its
-//     descriptor; closing the descriptor closes the listener;
+//     descriptors; closing the descriptor closes the listener;
 //   - a UDP socket is one end of a SOCK_SEQPACKET pair; each message is one datagram behind a FrameHeader.
 //
 // So everything that a process opened dies with it, whatever way it ends. The package does not import the node's side
@@ -54,6 +55,11 @@ type Mount struct {
 	ContainerPath string `json:"containerPath"`
 	HostPath      string `json:"hostPath"`
 	ReadOnly      bool   `json:"readOnly,omitempty"`
+	// Within is the host directory that HostPath lies below and that no symbolic link leads out of, whatever others make
+	// of the directories in between. Empty means that HostPath is nobody else's to change.
+	Within string `json:"within,omitempty"`
+	// Account is the host path of the account of the volume that holds HostPath (OpenAccount). Empty means no limit.
+	Account string `json:"account,omitempty"`
 }
 
 // LoadContainer reads the container description at path.

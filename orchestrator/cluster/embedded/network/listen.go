@@ -68,7 +68,7 @@ func (s *session) listen(at netip.AddrPort) opened {
 	s.st.mu.Lock()
 	s.st.listeners[l.port] = append(s.st.listeners[l.port], l)
 	s.st.mu.Unlock()
-	return opened{reply: sandbox.Reply{Conn: l.id, Local: addrPort(local)}, fd: fd, start: l.start, abort: l.close}
+	return opened{reply: sandbox.Reply{Conn: l.id, Local: addrPort(local)}, fds: []int{fd}, start: l.start, abort: l.close}
 }
 
 func (l *listener) start() {
@@ -136,7 +136,7 @@ func (l *listener) accept() {
 // offer gives a connection to the process; false means that the process is gone.
 func (l *listener) offer(e endpoint, peer netip.AddrPort) bool {
 	o := l.s.connection(e, peer)
-	if o.fd < 0 {
+	if o.splice == nil {
 		l.s.pod.net.log.Warn("connection lost", "pod", l.s.pod.id, "port", l.port, "err", o.reply.Errno)
 		return true
 	}
@@ -175,6 +175,6 @@ func (l *listener) reset() {
 func (l *listener) announce(o opened) error {
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	defer syscall.Close(o.fd)
-	return send(l.sock, o.reply, o.fd)
+	defer closeAll(o.fds)
+	return send(l.sock, o.reply, o.fds)
 }

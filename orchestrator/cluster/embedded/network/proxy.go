@@ -76,20 +76,15 @@ func (l *listener) proxied(e endpoint, peer netip.AddrPort, proxy ProxyFunc) {
 		l.st.mu.Unlock()
 	}()
 	proxy(conn, func() (net.Conn, error) {
-		file, fd, err := pair(syscall.SOCK_STREAM)
+		p, fds, err := newStream()
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
-		original, err := net.FileConn(file)
-		if err != nil {
-			syscall.Close(fd)
-			return nil, err
-		}
+		at := net.TCPAddrFromAddrPort(addrPort(local))
+		original := &streamConn{stream: p, local: net.TCPAddrFromAddrPort(peer), remote: at}
 		reply := sandbox.Reply{Conn: l.s.newConn(), Local: addrPort(local), Remote: peer}
-		if err := l.announce(opened{reply: reply, fd: fd}); err != nil {
+		if err := l.announce(opened{reply: reply, fds: fds}); err != nil {
 			original.Close()
-			at := net.TCPAddrFromAddrPort(addrPort(local))
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 		}
 		return original, nil

@@ -113,36 +113,34 @@ func (s *session) handle(r sandbox.Request) {
 		if ok {
 			o.shut()
 		}
-		s.answer(r.ID, opened{fd: -1})
+		s.answer(r.ID, opened{})
 	case sandbox.OpStatus:
 		s.mu.Lock()
 		errno := s.ended[r.Conn]
 		s.mu.Unlock()
-		s.answer(r.ID, opened{reply: sandbox.Reply{Errno: errno}, fd: -1})
+		s.answer(r.ID, opened{reply: sandbox.Reply{Errno: errno}})
 	default:
 		s.answer(r.ID, refused(syscall.EOPNOTSUPP))
 	}
 }
 
-// opened is the outcome of a request: a reply, the process's descriptor (or -1) and what starts serving the node's end.
+// opened is the outcome of a request: a reply, the process's descriptors and what starts serving the node's end.
 type opened struct {
 	reply sandbox.Reply
-	fd    int
+	fds   []int
 	start func()
 	abort func()
 	// splice is set for a TCP connection.
 	splice *splice
 }
 
-func refused(errno syscall.Errno) opened { return opened{reply: sandbox.Reply{Errno: errno}, fd: -1} }
+func refused(errno syscall.Errno) opened { return opened{reply: sandbox.Reply{Errno: errno}} }
 
-// answer sends the outcome; the process's descriptor is closed here in any case.
+// answer sends the outcome; the process's descriptors are closed here in any case.
 func (s *session) answer(id uint64, o opened) {
 	o.reply.ID = id
-	err := send(s.ctl, o.reply, o.fd)
-	if o.fd >= 0 {
-		syscall.Close(o.fd)
-	}
+	err := send(s.ctl, o.reply, o.fds)
+	closeAll(o.fds)
 	switch {
 	case err != nil && o.abort != nil:
 		o.abort()
@@ -151,14 +149,14 @@ func (s *session) answer(id uint64, o opened) {
 	}
 }
 
-func send(c *net.UnixConn, r sandbox.Reply, fd int) error {
+func send(c *net.UnixConn, r sandbox.Reply, fds []int) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode sandbox reply: %w", err)
 	}
 	var rights []byte
-	if fd >= 0 {
-		rights = syscall.UnixRights(fd)
+	if len(fds) > 0 {
+		rights = syscall.UnixRights(fds...)
 	}
 	if _, _, err := c.WriteMsgUnix(data, rights, nil); err != nil {
 		return fmt.Errorf("send sandbox reply: %w", err)
@@ -189,16 +187,16 @@ func (s *session) dialTCP(ctx context.Context, to netip.AddrPort) opened {
 
 // connection offers an established connection to the process.
 func (s *session) connection(e endpoint, remote netip.AddrPort) opened {
-	file, fd, err := pair(syscall.SOCK_STREAM)
+	p, fds, err := newStream()
 	if err != nil {
 		e.Abort()
 		return refused(asErrno(err))
 	}
 	local, _ := e.GetLocalAddress()
 	id := s.newConn()
-	sp := newSplice(e, file, func(errno syscall.Errno) { s.remember(id, errno) })
+	sp := newSplice(e, p, func(errno syscall.Errno) { s.remember(id, errno) })
 	return opened{
-		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fd: fd, start: sp.start, abort: sp.abort, splice: sp,
+		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fds: fds, start: sp.start, abort: sp.abort, splice: sp,
 	}
 }
 

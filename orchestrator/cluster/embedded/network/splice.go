@@ -2,12 +2,10 @@ package network
 
 import (
 	"bytes"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
-	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -15,13 +13,13 @@ import (
 // chunk is how much a splice moves at once.
 const chunk = 32 << 10
 
-// chunks pools the buffers between the process's socket and the stack. A buffer is held only while there is something in it.
+// chunks pools the buffers between the process's pipes and the stack. A buffer is held only while there is something in it.
 var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 
-// splice moves bytes between a TCP endpoint of the stack and a stream socket whose other end is the container process's.
+// splice moves bytes between a TCP endpoint of the stack and the container process.
 type splice struct {
 	e     endpoint
-	file  *os.File
+	p     stream
 	broke func(syscall.Errno) // told before the process can notice that the connection has broken.
 	ended func()              // told when the connection is over; may be nil.
 
@@ -30,8 +28,8 @@ type splice struct {
 	active atomic.Int32
 }
 
-func newSplice(e endpoint, file *os.File, broke func(syscall.Errno)) *splice {
-	return &splice{e: e, file: file, broke: broke, gone: make(chan struct{})}
+func newSplice(e endpoint, p stream, broke func(syscall.Errno)) *splice {
+	return &splice{e: e, p: p, broke: broke, gone: make(chan struct{})}
 }
 
 // start serves both directions until both have ended.
@@ -44,7 +42,7 @@ func (s *splice) start() {
 // abort gives the connection up before it was started.
 func (s *splice) abort() {
 	s.e.Abort()
-	s.file.Close()
+	s.p.close()
 }
 
 // leave is called by each direction when it has ended.
@@ -69,7 +67,7 @@ func (s *splice) over(errno syscall.Errno) {
 		} else {
 			s.e.Close()
 		}
-		s.file.Close()
+		s.p.close()
 	})
 }
 
@@ -107,7 +105,7 @@ func (s *splice) toProcess() {
 	entry, ready := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
 	s.e.wq.EventRegister(&entry)
 	defer s.e.wq.EventUnregister(&entry)
-	raw, err := s.file.SyscallConn()
+	raw, err := s.p.out.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -140,7 +138,7 @@ func (s *splice) toProcess() {
 				return
 			}
 		case *tcpip.ErrClosedForReceive:
-			shutdownWrite(s.file)
+			s.p.out.Close()
 			return
 		case *tcpip.ErrNotConnected, *tcpip.ErrInvalidEndpointState:
 			s.over(syscall.ECONNRESET)
@@ -152,26 +150,13 @@ func (s *splice) toProcess() {
 	}
 }
 
-func shutdownWrite(f *os.File) {
-	if raw, err := f.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
-	}
-}
-
-// hungUp says whether the process has closed its end altogether, rather than its sending direction only.
-func hungUp(fd uintptr) bool {
-	p := []unix.PollFd{{Fd: int32(fd)}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
-}
-
 // toNetwork copies what the process writes to the peer.
 func (s *splice) toNetwork() {
 	defer s.leave()
 	entry, ready := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
 	s.e.wq.EventRegister(&entry)
 	defer s.e.wq.EventUnregister(&entry)
-	raw, err := s.file.SyscallConn()
+	raw, err := s.p.in.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -179,7 +164,6 @@ func (s *splice) toNetwork() {
 		buf  *[]byte
 		n    int
 		rerr error
-		hup  bool
 	)
 	read := func(fd uintptr) bool {
 		buf = chunks.Get().(*[]byte)
@@ -192,7 +176,6 @@ func (s *splice) toNetwork() {
 				chunks.Put(buf)
 				return false
 			}
-			hup = n == 0 && rerr == nil && hungUp(fd)
 			return true
 		}
 	}
@@ -205,36 +188,30 @@ func (s *splice) toNetwork() {
 		switch {
 		case ok:
 		case rerr != nil:
-			// The process closed its end with data unread: Linux resets such a connection.
 			s.over(asErrno(rerr))
 			return
 		case n > 0:
 			return // write has ended the connection.
-		case hup:
-			s.over(0)
+		case s.p.left():
+			s.closed()
 			return
 		default:
 			s.e.Shutdown(tcpip.ShutdownWrite)
-			_ = raw.Read(hungUp)
-			select {
-			case <-s.gone:
-			default:
-				s.closedHalf(raw)
+			if s.p.waitLeft(); s.p.left() {
+				s.closed()
 			}
 			return
 		}
 	}
 }
 
-// closedHalf is reached when the process has closed the rest of a connection whose sending direction it had closed before.
-func (s *splice) closedHalf(raw syscall.RawConn) {
-	errno := syscall.Errno(0)
-	_ = raw.Control(func(fd uintptr) {
-		if v, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil {
-			errno = syscall.Errno(v)
-		}
-	})
-	s.over(errno)
+// closed is reached when the process has closed the connection. Linux resets one that is closed with data unread.
+func (s *splice) closed() {
+	if s.p.unread() {
+		s.over(syscall.ECONNRESET)
+		return
+	}
+	s.over(0)
 }
 
 // write sends b, waiting for room; false means that the connection is over.

@@ -75,7 +75,7 @@ func (s *session) udp(at, target, to netip.AddrPort) opened {
 		syscall.Close(fd)
 		return refused(syscall.ECANCELED)
 	}
-	return opened{reply: sandbox.Reply{Conn: p.id, Local: addrPort(local), Remote: to}, fd: fd, start: p.start, abort: p.close}
+	return opened{reply: sandbox.Reply{Conn: p.id, Local: addrPort(local), Remote: to}, fds: []int{fd}, start: p.start, abort: p.close}
 }
 
 func (p *packets) start() {
