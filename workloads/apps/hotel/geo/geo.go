@@ -26,11 +26,7 @@ const (
 
 // Setup is the service's setup.
 func Setup(ctx context.Context, s *service.Service) error {
-	db, err := s.OpenDB()
-	if err != nil {
-		return err
-	}
-	rpc, err := s.AddRPC(ctx, Port, db.Ready)
+	rpc, db, err := s.AddStoreRPC(ctx, Port)
 	if err != nil {
 		return err
 	}

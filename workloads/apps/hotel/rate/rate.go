@@ -31,15 +31,7 @@ const (
 
 // Setup is the service's setup.
 func Setup(ctx context.Context, s *service.Service) error {
-	db, err := s.OpenDB()
-	if err != nil {
-		return err
-	}
-	cache, err := s.OpenCache(cacheTTL)
-	if err != nil {
-		return err
-	}
-	rpc, err := s.AddRPC(ctx, Port, db.Ready)
+	rpc, db, cache, err := s.AddCachedRPC(ctx, Port, cacheTTL)
 	if err != nil {
 		return err
 	}
