@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"k8s.io/utils/clock"
@@ -101,9 +102,9 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 	}
 	argv := c.Args
 	if len(argv) == 0 {
-		argv = im.Entrypoint
+		argv = slices.Concat(im.Entrypoint, im.Cmd)
 	}
-	program := command == nil && argv[0] == im.Entrypoint[0]
+	program := command == nil && len(im.Entrypoint) > 0 && argv[0] == im.Entrypoint[0]
 	if program && im.Binary != "" {
 		// Before the sandbox's socket has been touched: the other executable inherits it.
 		return takeOver(im)
@@ -125,7 +126,7 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 		}
 	}
 	sys := &Sys{
-		Net: net, Files: tree, Env: c.Env, Cwd: tree.Abs("."), Hostname: c.Hostname, Variant: c.Variant, Image: im,
+		Net: net, Files: tree, Env: c.Env, Cwd: tree.Abs("."), Hostname: c.Hostname, Variant: c.Variant, Image: im, Main: argv,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clock.RealClock{},
 	}
 	if sys.Env == nil {

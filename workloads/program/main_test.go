@@ -32,6 +32,7 @@ func testRegistry() *Registry {
 		Image{Repository: "registry.local/test/main", Tags: []string{"1.0", "1.1"}, Entrypoint: []string{"/app", "--default"}, Program: testProgram},
 		Image{Repository: "registry.local/alone", Tags: []string{"2"}, Program: testProgram},
 		Image{Repository: "registry.local/heavy", Tags: []string{"3"}, Binary: "heavy-test-program"},
+		Image{Repository: "registry.local/box", Tags: []string{"4"}, Cmd: []string{"sh"}, Program: testProgram},
 	)
 	return &r
 }
@@ -113,6 +114,7 @@ func TestImages(t *testing.T) {
 	require.Zero(t, code)
 	require.JSONEq(t, `[
 		{"repository": "registry.local/alone", "tags": ["2"], "program": "alone", "entrypoint": ["/alone"]},
+		{"repository": "registry.local/box", "tags": ["4"], "program": "box", "cmd": ["sh"]},
 		{"repository": "registry.local/heavy", "tags": ["3"], "program": "heavy", "entrypoint": ["/heavy"]},
 		{"repository": "registry.local/test/main", "tags": ["1.0", "1.1"], "program": "test/main", "entrypoint": ["/app", "--default"]}]`, out)
 }
@@ -135,6 +137,8 @@ func TestContainer(t *testing.T) {
 		{"own command", container(t, with("sh", "-c", "x")), 0, "shell [sh -c x] test/main\n", ""},
 		{"exec", container(t, with("/app"), "--exec", "--", "ls", "-l"), 0, "shell [ls -l] test/main\n", ""},
 		{"exec of the entrypoint", container(t, with("/app"), "--exec", "--", "/app", "x"), 0, "shell [/app x] test/main\n", ""},
+		{"image without an entrypoint", container(t, sandbox.Container{Program: "box", Args: []string{"echo", "hi"}}), 0, "shell [echo hi] box\n", ""},
+		{"its default arguments", container(t, sandbox.Container{Program: "box"}), 0, "shell [sh] box\n", ""},
 		{"error", container(t, with("/app", "fail")), 1, "", "error: it failed\n"},
 		{"exit code", container(t, with("/app", "code")), 42, "", ""},
 		{"panic", container(t, with("/app", "panic")), 2, "", "panic: boom"},

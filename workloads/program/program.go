@@ -45,6 +45,8 @@ type Sys struct {
 	Variant string
 	// Image is the image that the container was made from.
 	Image *Image
+	// Main is the argument vector of the container's first process, which a command in its context is not.
+	Main []string
 	// Stdin, Stdout and Stderr are the standard streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer

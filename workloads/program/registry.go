@@ -16,8 +16,12 @@ type Image struct {
 	Tags []string
 	// Name is the program's name; empty means Repository without its registry.
 	Name string
-	// Entrypoint is the argument vector when the container gives no command of its own; empty means "/" and the last element of Repository.
+	// Entrypoint is what a container without a command of its own runs, with its arguments; empty, without a Cmd, means "/" and
+	// the last element of Repository.
 	Entrypoint []string
+	// Cmd are the arguments of a container that gives neither command nor arguments. An image with a Cmd and no Entrypoint
+	// takes the container's arguments for the command line, as busybox does.
+	Cmd []string
 	// Program is what the image runs; nil when Binary is set.
 	Program Func
 	// Binary is the executable that has the program, for one that is too heavy for every process to carry. It lies beside the
@@ -43,7 +47,7 @@ func (r *Registry) Register(images ...Image) {
 		if im.Name == "" {
 			im.Name = path
 		}
-		if len(im.Entrypoint) == 0 {
+		if len(im.Entrypoint) == 0 && len(im.Cmd) == 0 {
 			im.Entrypoint = []string{"/" + path[strings.LastIndex(path, "/")+1:]}
 		}
 		if im.Repository == "" || len(im.Tags) == 0 || (im.Program == nil) == (im.Binary == "") {
@@ -73,14 +77,15 @@ type Listing struct {
 	Tags       []string `json:"tags"`
 	// Program is the name that goes into sandbox.Container.Program.
 	Program    string   `json:"program"`
-	Entrypoint []string `json:"entrypoint"`
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Cmd        []string `json:"cmd,omitempty"`
 }
 
 // Listings describes every image, sorted by repository.
 func (r *Registry) Listings() []Listing {
 	out := []Listing{}
 	for _, im := range r.Images() {
-		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint})
+		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint, im.Cmd})
 	}
 	return out
 }

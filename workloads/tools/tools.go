@@ -12,7 +12,7 @@ import (
 func Images() []program.Image {
 	return []program.Image{
 		{Repository: "registry.local/pause", Tags: []string{"3.10"}, Program: Pause},
-		{Repository: "registry.local/library/busybox", Tags: []string{"1.36"}, Entrypoint: []string{"sh"}, Program: sh},
+		{Repository: "registry.local/library/busybox", Tags: []string{"1.36"}, Cmd: []string{"sh"}, Program: sh},
 	}
 }
 
@@ -22,7 +22,11 @@ func Pause(ctx context.Context, _ *program.Sys) error {
 	return nil
 }
 
-// sh is the shell as an image's own program.
+// sh is an image that has a shell and its tools: its arguments are a command line, and without any it is the shell.
 func sh(ctx context.Context, sys *program.Sys) error {
-	return shell.Run(ctx, sys, append([]string{"sh"}, sys.Args...))
+	argv := sys.Args
+	if len(argv) == 0 {
+		argv = sys.Image.Cmd
+	}
+	return shell.Run(ctx, sys, argv)
 }

@@ -114,6 +114,17 @@ func (b *box) run(t *testing.T, argv ...string) int {
 	return 0
 }
 
+func TestPsShowsTheMainProcess(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	require.Zero(t, b.run(t, "ps"))
+	require.Contains(t, b.out.String(), " 1 root      0:00 ?\n", "nothing is known of it on the operating system itself")
+	b.sys.Main = []string{"sleep", "100"}
+	require.Zero(t, b.run(t, "ps", "-ef"))
+	require.Contains(t, b.out.String(), " 1 root      0:00 sleep 100\n")
+	require.Contains(t, b.out.String(), " 17 root      0:00 ps -ef\n")
+}
+
 func TestShell(t *testing.T) {
 	for _, tc := range []struct {
 		name, script, want string

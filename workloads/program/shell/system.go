@@ -66,8 +66,8 @@ func printenv(c *command) int {
 // ps shows what a container with a PID namespace of its own would: the image's program, and this command.
 func ps(c *command) int {
 	main := "?"
-	if im := c.sys.Image; im != nil {
-		main = strings.Join(im.Entrypoint, " ")
+	if len(c.sys.Main) > 0 {
+		main = strings.Join(c.sys.Main, " ")
 	}
 	c.printf("PID   USER     TIME  COMMAND\n    1 root      0:00 %s\n   17 root      0:00 %s\n", main, strings.Join(append([]string{c.name}, c.args...), " "))
 	return 0

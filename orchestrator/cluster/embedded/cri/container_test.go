@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,6 +131,36 @@ func TestContainerDescription(t *testing.T) {
 	hosts, err := os.ReadFile(filepath.Join(desc.Root, "etc/hosts"))
 	require.NoError(t, err)
 	require.Contains(t, string(hosts), "web-0")
+}
+
+// What a container runs is put together as by any runtime of OCI images.
+func TestCommandAndArgs(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		name, image   string
+		command, args []string
+		want          string
+	}{
+		{"image with an entrypoint, its arguments", "entry", nil, nil, `["/app" "print" "by default"]`},
+		{"image with an entrypoint, args", "entry", nil, []string{"print", "args"}, `["/app" "print" "args"]`},
+		{"image with an entrypoint, command", "entry", []string{"print", "command"}, nil, `["print" "command"]`},
+		{"image with an entrypoint, both", "entry", []string{"print"}, []string{"both"}, `["print" "both"]`},
+		{"image without an entrypoint, its arguments", "box", nil, nil, `["print" "by default"]`},
+		{"image without an entrypoint, args", "box", nil, []string{"print", "args"}, `["print" "args"]`},
+		{"image without an entrypoint, command", "box", []string{"print", "command"}, nil, `["print" "command"]`},
+		{"image without an entrypoint, both", "box", []string{"print"}, []string{"both"}, `["print" "both"]`},
+	} {
+		ref := &runtimeapi.ImageSpec{Image: "registry.local/test/" + tc.image + ":1.0"}
+		_, err := f.ImageService().PullImage(context.Background(), ref, nil, nil)
+		require.NoError(t, err)
+		id := f.start(func(c *runtimeapi.ContainerConfig) { c.Image, c.Command, c.Args = ref, tc.command, tc.args })
+		require.Zero(t, f.ended(id).ExitCode, tc.name)
+		c, err := f.container(id)
+		require.NoError(t, err)
+		desc, err := sandbox.LoadContainer(c.configPath())
+		require.NoError(t, err)
+		require.Equal(t, tc.want, fmt.Sprintf("%q", desc.Args), tc.name)
+	}
 }
 
 func TestOtherCommandIsInterpreted(t *testing.T) {

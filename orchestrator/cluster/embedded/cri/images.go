@@ -27,6 +27,7 @@ type image struct {
 	Tag        string
 	Program    string
 	Entrypoint []string
+	Cmd        []string
 	Binary     string
 	Digest     string // sha256:... of the binary's content, the program and the tag.
 	Size       uint64 // Bytes of the binary.
@@ -81,6 +82,7 @@ func imagesOf(ctx context.Context, binary string) ([]image, error) {
 		Tags       []string `json:"tags"`
 		Program    string   `json:"program"`
 		Entrypoint []string `json:"entrypoint"`
+		Cmd        []string `json:"cmd"`
 	}
 	if err := json.Unmarshal(out, &entries); err != nil {
 		return nil, fmt.Errorf("decode images of %s: %w", binary, err)
@@ -94,7 +96,7 @@ func imagesOf(ctx context.Context, binary string) ([]image, error) {
 		for _, tag := range e.Tags {
 			sum := sha256.Sum256([]byte(id + "\x00" + e.Repository + "\x00" + e.Program + "\x00" + tag))
 			images = append(images, image{
-				Repository: e.Repository, Tag: tag, Program: e.Program, Entrypoint: e.Entrypoint, Binary: binary,
+				Repository: e.Repository, Tag: tag, Program: e.Program, Entrypoint: e.Entrypoint, Cmd: e.Cmd, Binary: binary,
 				Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: size,
 			})
 		}

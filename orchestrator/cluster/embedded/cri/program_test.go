@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "--images":
-			fmt.Println(`[{"repository":"registry.local/test/app","tags":["1.0","2.0"],"program":"app","entrypoint":["/app"]}]`)
+			fmt.Println(`[{"repository":"registry.local/test/app","tags":["1.0","2.0"],"program":"app","entrypoint":["/app"]},
+				{"repository":"registry.local/test/entry","tags":["1.0"],"program":"app","entrypoint":["/app"],"cmd":["print","by default"]},
+				{"repository":"registry.local/test/box","tags":["1.0"],"program":"app","cmd":["print","by default"]}]`)
 			os.Exit(0)
 		case "--container":
 			os.Exit(runProgram(os.Args[2], os.Args[3:]))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -75,13 +76,17 @@ func (c *container) prepare() error {
 	return nil
 }
 
-// argv is the complete argument vector: the manifest's command or the image's entrypoint, then the manifest's args.
+// argv is the complete argument vector: the manifest's command or the image's entrypoint, then the manifest's args. The
+// image's own arguments are for a manifest that says nothing.
 func (c *container) argv() []string {
-	command := c.config.Command
+	command, args := c.config.Command, c.config.Args
 	if len(command) == 0 {
 		command = c.image.Entrypoint
+		if len(args) == 0 {
+			args = c.image.Cmd
+		}
 	}
-	return append(append([]string(nil), command...), c.config.Args...)
+	return slices.Concat(command, args)
 }
 
 func (c *container) hostname() string {
