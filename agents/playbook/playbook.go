@@ -26,7 +26,7 @@ type finding struct {
 	// weight says how sure the rule is; the heaviest finding is believed.
 	weight     int
 	components []agents.Component
-	mechanism  string
+	mechanism  mechanism
 	field      string
 	why        string
 	// repair are kubectl command lines; none where the playbook knows no repair.
@@ -86,8 +86,8 @@ func (s *scene) answer(ctx context.Context, found []finding) error {
 			return err
 		}
 	}
-	if s.asked("diagnosis") && slices.Contains(s.brief.Mechanisms, best.mechanism) {
-		args := map[string]any{"component": best.components[0], "mechanism": best.mechanism, "explanation": best.why}
+	if s.asked("diagnosis") && slices.Contains(s.brief.Mechanisms, best.mechanism.String()) {
+		args := map[string]any{"component": best.components[0], "mechanism": best.mechanism.String(), "explanation": best.why}
 		if best.field != "" {
 			args["field"] = best.field
 		}

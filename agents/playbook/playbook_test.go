@@ -11,6 +11,7 @@ import (
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/agents/agentstest"
 	"github.com/gameday-bench/gameday/agents/playbook"
+	"github.com/gameday-bench/gameday/problems"
 )
 
 // world is a small healthy hotel, to be broken by the cases.
@@ -59,11 +60,28 @@ func (w world) answer(_ context.Context, tool string, args map[string]any) (agen
 
 const (
 	geoErrors = `[{"name":"HighErrorRate","labels":{"namespace":"hotel","service":"frontend"}},{"name":"HighErrorRate","labels":{"namespace":"hotel","service":"geo"}}]`
+	slowGeo   = `[{"name":"HighRequestLatency","labels":{"namespace":"hotel","service":"geo"}}]`
 	slowSite  = `[{"name":"HighRequestLatency","labels":{"namespace":"hotel","service":"search"}}]`
 )
 
+func TestMechanismsAreOfTheTaxonomy(t *testing.T) {
+	t.Parallel()
+	said := playbook.Mechanisms()
+	require.NotEmpty(t, said)
+	require.Subset(t, taxonomy(t), said)
+	require.IsIncreasing(t, said, "each once")
+}
+
+func taxonomy(t *testing.T) []string {
+	t.Helper()
+	all, err := problems.LoadTaxonomy()
+	require.NoError(t, err)
+	return all.MechanismIDs()
+}
+
 func TestRules(t *testing.T) {
 	t.Parallel()
+	vocabulary := taxonomy(t)
 	for _, tc := range []struct {
 		name      string
 		breaks    func(w *world)
@@ -86,6 +104,17 @@ func TestRules(t *testing.T) {
 		{name: "buggy release", breaks: func(w *world) {
 			w.alerts, w.deployments = geoErrors, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
 		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+		{name: "buggy release whose only alert is about time", breaks: func(w *world) {
+			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 <none> 2", 1)
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+		{name: "buggy release that callers see", breaks: func(w *world) {
+			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
+			w.graph = `[{"caller":"search","callee":"geo","calls":58,"errors":4,"p50Ms":5,"calleeP50Ms":4}]`
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+		{name: "slow release", breaks: func(w *world) {
+			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
+			w.graph = `[{"caller":"search","callee":"geo","calls":58,"errors":1,"p50Ms":905,"calleeP50Ms":904}]`
+		}, anomaly: true, component: "Deployment/geo", mechanism: "slow-release", repair: "rollout undo deployment/geo"},
 		{name: "image that cannot be pulled", breaks: func(w *world) {
 			w.pods = strings.Replace(w.pods, "geo-1 geo node-2 Running <none>", "geo-1 geo node-2 Pending ImagePullBackOff", 1)
 			w.deployments = strings.Replace(w.deployments, "geo 1 1 1", "geo 1 0 2", 1)
@@ -107,7 +136,7 @@ func TestRules(t *testing.T) {
 			tc.breaks(&w)
 			cloud := &agentstest.Cloud{Answer: w.answer}
 			brief := agentstest.Brief()
-			brief.Mechanisms = append(brief.Mechanisms, "node-failure", "wrong-image")
+			brief.Mechanisms = vocabulary
 			require.NoError(t, playbook.Agent{}.Solve(t.Context(), brief, cloud))
 			require.Equal(t, map[string]any{"anomaly": tc.anomaly}, cloud.Accepted("detection"))
 			if tc.component == "" {

@@ -19,7 +19,7 @@ func nodesReady(_ context.Context, s *scene) ([]finding, error) {
 			continue
 		}
 		out = append(out, finding{
-			weight: 100, components: []agents.Component{s.component("Node", n[0])}, mechanism: "node-failure",
+			weight: 100, components: []agents.Component{s.component("Node", n[0])}, mechanism: nodeFailure,
 			why:    fmt.Sprintf("node %s is not Ready", n[0]),
 			repair: []string{"cordon " + n[0], "drain " + n[0] + " --ignore-daemonsets --delete-emptydir-data --force --timeout=60s"},
 		})
@@ -46,7 +46,7 @@ func replicasZero(ctx context.Context, s *scene) ([]finding, error) {
 			before = m[2]
 		}
 		out = append(out, finding{
-			weight: 90, components: []agents.Component{s.component("Deployment", d.name)}, mechanism: "scaled-to-zero",
+			weight: 90, components: []agents.Component{s.component("Deployment", d.name)}, mechanism: scaledToZero,
 			field: "spec.replicas", why: fmt.Sprintf("deployment %s has 0 replicas", d.name),
 			repair: []string{
 				fmt.Sprintf("scale deployment/%s --replicas=%s", d.name, before),
@@ -78,7 +78,7 @@ func targetPorts(_ context.Context, s *scene) ([]finding, error) {
 			continue
 		}
 		out = append(out, finding{
-			weight: 95, components: []agents.Component{s.component("Service", name)}, mechanism: "wrong-port",
+			weight: 95, components: []agents.Component{s.component("Service", name)}, mechanism: wrongPort,
 			field: "spec.ports[0].targetPort", why: fmt.Sprintf("service %s targets port %s, which no container of %s has", name, target, selector),
 			repair: []string{fmt.Sprintf(`patch service %s --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":%s}]'`, name, right)},
 		})
@@ -87,29 +87,29 @@ func targetPorts(_ context.Context, s *scene) ([]finding, error) {
 }
 
 // waitingReasons maps what the kubelet says to a mechanism.
-var waitingReasons = map[string]string{
-	"ImagePullBackOff": "wrong-image", "ErrImagePull": "wrong-image", "InvalidImageName": "wrong-image",
-	"CreateContainerConfigError": "wrong-config-value", "CrashLoopBackOff": "buggy-release",
+var waitingReasons = map[string]mechanism{
+	"ImagePullBackOff": wrongImage, "ErrImagePull": wrongImage, "InvalidImageName": wrongImage,
+	"CreateContainerConfigError": wrongConfigValue, "CrashLoopBackOff": buggyRelease,
 }
 
 // podsBroken: pods that cannot start; when it came with a rollout, the rollout is undone.
 func podsBroken(_ context.Context, s *scene) ([]finding, error) {
 	var out []finding
 	for _, p := range s.pods {
-		mechanism := ""
+		cause := unknown
 		for reason, m := range waitingReasons {
 			if strings.Contains(p.reason, reason) {
-				mechanism = m
+				cause = m
 			}
 		}
 		if p.phase == "Pending" && p.node == "<none>" {
-			mechanism = "unschedulable"
+			cause = unschedulable
 		}
-		if mechanism == "" {
+		if cause == unknown {
 			continue
 		}
 		f := finding{
-			weight: 70, components: []agents.Component{s.component("Deployment", p.app)}, mechanism: mechanism,
+			weight: 70, components: []agents.Component{s.component("Deployment", p.app)}, mechanism: cause,
 			why: fmt.Sprintf("pod %s is %s: %s", p.name, p.phase, p.reason),
 		}
 		if d, ok := s.deployment(p.app); ok && d.revision > 1 {
@@ -146,7 +146,7 @@ func accessDenied(ctx context.Context, s *scene) ([]finding, error) {
 			components = append([]agents.Component{s.component("Deployment", store)}, components...)
 		}
 		out = append(out, finding{
-			weight: 85, components: components, mechanism: "permission-revoked", why: fmt.Sprintf("%s logs: %s", service, m),
+			weight: 85, components: components, mechanism: permissionRevoked, why: fmt.Sprintf("%s logs: %s", service, m),
 		})
 	}
 	return out, nil
@@ -197,7 +197,7 @@ func slowNode(_ context.Context, s *scene) ([]finding, error) {
 		return nil, nil
 	}
 	return []finding{{
-		weight: 58, components: []agents.Component{s.component("Node", best)}, mechanism: "network-delay",
+		weight: 58, components: []agents.Component{s.component("Node", best)}, mechanism: networkDelay,
 		why: fmt.Sprintf("calls to and from the pods of node %s are slow on the way", best),
 		repair: []string{
 			"cordon " + best,
@@ -218,6 +218,23 @@ func (s *scene) nodesOf(apps ...string) []string {
 	return out
 }
 
+// failingShare is the share of calls, in percent, from which on a service fails: a build that is only slow loses fewer.
+const failingShare = 5
+
+// failing is true of a service that is not all there, that alerts about errors, or whose callers see it fail.
+func (s *scene) failing(d deployment) bool {
+	if d.ready < d.replicas || s.alerting(d.name, "Error") {
+		return true
+	}
+	calls, errors := 0, 0
+	for _, e := range s.edges {
+		if e.Callee == d.name {
+			calls, errors = calls+e.Calls, errors+e.Errors
+		}
+	}
+	return errors > 0 && 100*errors >= failingShare*calls
+}
+
 // recentRollout: a service that alerts and has had a rollout is rolled back.
 func recentRollout(_ context.Context, s *scene) ([]finding, error) {
 	var out []finding
@@ -226,12 +243,12 @@ func recentRollout(_ context.Context, s *scene) ([]finding, error) {
 		if !ok || d.revision < 2 {
 			continue
 		}
-		mechanism, weight := "slow-release", 60
-		if s.alerting(service, "Error") {
-			mechanism, weight = "buggy-release", 65
+		cause, weight := slowRelease, 60
+		if s.failing(d) {
+			cause, weight = buggyRelease, 65
 		}
 		out = append(out, finding{
-			weight: weight, components: []agents.Component{s.component("Deployment", service)}, mechanism: mechanism,
+			weight: weight, components: []agents.Component{s.component("Deployment", service)}, mechanism: cause,
 			field: "spec.template.spec.containers[0].image", why: fmt.Sprintf("%s alerts since its revision %d", service, d.revision),
 			repair: undo(service),
 		})
@@ -248,12 +265,12 @@ func unreachableStore(_ context.Context, s *scene) ([]finding, error) {
 		if !ok || d.component != "store" || e.Calls < 3 || e.Errors*2 < e.Calls {
 			continue
 		}
-		mechanism, component := "network-partition", s.component("Deployment", e.Callee)
+		cause, component := networkPartition, s.component("Deployment", e.Callee)
 		if d.ready == 0 {
-			mechanism = "dependency-down"
+			cause = dependencyDown
 		}
 		out = append(out, finding{
-			weight: 50, components: []agents.Component{component, s.component("Deployment", e.Caller)}, mechanism: mechanism,
+			weight: 50, components: []agents.Component{component, s.component("Deployment", e.Caller)}, mechanism: cause,
 			why: fmt.Sprintf("%d of %d calls of %s to %s fail", e.Errors, e.Calls, e.Caller, e.Callee),
 		})
 	}
