@@ -83,6 +83,8 @@ type Timing struct {
 	VolumeSync           time.Duration `json:"volumeSync"`
 	ImagePullBackoffMax  time.Duration `json:"imagePullBackoffMax"`
 	HousekeepingInterval time.Duration `json:"housekeepingInterval"`
+	// DNSReload is how often CoreDNS looks whether its Corefile has changed, in whole seconds, at least 2 s.
+	DNSReload time.Duration `json:"dnsReload"`
 }
 
 // Fast is the default timing: the same loops, with periods that fit a trial of a minute.
@@ -92,6 +94,7 @@ func Fast() Timing {
 		EvictionTolerance: 10 * time.Second, NodeLeaseSeconds: 8, CrashBackoffMax: 10 * time.Second,
 		HPASync: 3 * time.Second, EndpointBatch: 0, PLEGRelist: 250 * time.Millisecond, PodSync: 5 * time.Second,
 		VolumeSync: 2 * time.Second, ImagePullBackoffMax: 15 * time.Second, HousekeepingInterval: time.Second,
+		DNSReload: 2 * time.Second,
 	}
 }
 
@@ -102,6 +105,7 @@ func Production() Timing {
 		EvictionTolerance: 300 * time.Second, NodeLeaseSeconds: 40, CrashBackoffMax: 300 * time.Second,
 		HPASync: 15 * time.Second, EndpointBatch: 0, PLEGRelist: time.Second, PodSync: time.Minute,
 		VolumeSync: time.Minute, ImagePullBackoffMax: 300 * time.Second, HousekeepingInterval: 10 * time.Second,
+		DNSReload: 30 * time.Second,
 	}
 }
 

@@ -31,6 +31,7 @@ func Objects(c *spec.Cluster) ([]*unstructured.Unstructured, error) {
 	var buf bytes.Buffer
 	data := map[string]any{
 		"DNS": c.Network.DNS.String(), "Domain": c.Network.Domain, "ChaosNamespace": ChaosNamespace,
+		"Reload": reload(c.Timing),
 	}
 	if err := t.Execute(&buf, data); err != nil {
 		return nil, fmt.Errorf("render add-ons: %w", err)

@@ -2,6 +2,7 @@ package addons_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,18 @@ func TestClusterDNSHasThePlannedAddressAndDomain(t *testing.T) {
 	find(t, "ConfigMap", "coredns", &config)
 	require.Contains(t, config.Data["Corefile"], "kubernetes corp.example in-addr.arpa ip6.arpa {")
 	require.NotContains(t, config.Data["Corefile"], "{{")
+}
+
+func TestClusterDNSFollowsItsCorefileAtThePaceOfTheTiming(t *testing.T) {
+	for want, timing := range map[string]spec.Timing{"reload 2s 1s": spec.Fast(), "reload": spec.Production()} {
+		all, err := addons.Objects(&spec.Cluster{Timing: timing})
+		require.NoError(t, err)
+		i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ConfigMap" && o.GetName() == "coredns" })
+		require.GreaterOrEqual(t, i, 0)
+		corefile, _, err := unstructured.NestedString(all[i].Object, "data", "Corefile")
+		require.NoError(t, err)
+		require.Contains(t, corefile, "\n    "+want+"\n")
+	}
 }
 
 func TestClusterDNSIsSelectedByItsService(t *testing.T) {
