@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gameday-bench/gameday/internal/kubeversion"
+	"github.com/gameday-bench/gameday/internal/oslimit"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/node"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
@@ -55,6 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &exit) {
 		return exit.code
 	}
+	err = oslimit.Explain(err)
 	fmt.Fprintln(stderr, "error:", err)
 	var usage usageError
 	if errors.As(err, &usage) {

@@ -45,11 +45,12 @@ func TestMemory(t *testing.T) {
 		ok           bool
 		detail       string
 	}{
-		"enough":              {plenty, "", 4, true, "8.0 GiB available, want 8.0 GiB"},
-		"for one more not":    {plenty, "", 5, false, "8.0 GiB available, want 10.0 GiB"},
-		"control group":       {machine(t, 8<<20), "1073741824", 1, false, "768 MiB allowed by the control group, want 2.0 GiB"},
-		"control group is ok": {machine(t, 8<<20), "max", 1, true, "8.0 GiB available, want 2.0 GiB"},
-		"little":              {machine(t, 1<<20), "", 1, false, "1.0 GiB available, want 2.0 GiB"},
+		"enough":              {plenty, "", 4, true, "8.0 GiB available, want 6.0 GiB"},
+		"for one more":        {plenty, "", 5, true, "8.0 GiB available, want 7.5 GiB"},
+		"for two more not":    {plenty, "", 6, false, "8.0 GiB available, want 9.0 GiB"},
+		"control group":       {machine(t, 8<<20), "1073741824", 1, false, "768 MiB allowed by the control group, want 1.5 GiB"},
+		"control group is ok": {machine(t, 8<<20), "max", 1, true, "8.0 GiB available, want 1.5 GiB"},
+		"little":              {machine(t, 1<<20), "", 1, false, "1.0 GiB available, want 1.5 GiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

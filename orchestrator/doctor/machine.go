@@ -187,19 +187,6 @@ func loopback(ctx context.Context) Check {
 	return c
 }
 
-func fileLimit(o Options) Check {
-	need := uint64(openFiles)
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return Check{Name: "open files", Detail: fmt.Sprintf("read the limit: %v", err)}
-	}
-	c := Check{Name: "open files", Required: true, OK: limit.Max >= need, Detail: fmt.Sprintf("%s each process, want %d", count(limit.Max), need)}
-	if !c.OK {
-		c.Hint = fmt.Sprintf("raise the hard limit: ulimit -Hn %d", need)
-	}
-	return c
-}
-
 func processLimit(o Options) Check {
 	need := uint64(o.Concurrency) * 1500 // Threads: some 40 processes of up to 30 threads each.
 	var limit unix.Rlimit

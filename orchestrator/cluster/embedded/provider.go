@@ -67,6 +67,7 @@ type Cluster struct {
 func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, error) {
 	c, err := p.up(ctx, want)
 	if err != nil {
+		err = explainLimit(err)
 		if errs.PartyOf(err) == "" {
 			err = errs.With(errs.Infra, err)
 		}
