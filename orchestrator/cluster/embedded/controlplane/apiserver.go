@@ -122,8 +122,14 @@ func (p *plane) configureAPIServer(opts options.CompletedOptions) (*apiapp.Confi
 	generic.EgressSelector = egressselector.NewEgressSelectorWithMap(map[egressselector.EgressType]utilnet.DialFunc{
 		egressselector.Cluster: egress.NewDialer(p.spec).DialContext,
 	})
+	if err := freezeServing(generic); err != nil {
+		return nil, err
+	}
 	kube, resolver, initializers, err := apiapp.CreateKubeAPIServerConfig(opts, generic, informers, storage)
 	if err != nil {
+		return nil, err
+	}
+	if err := freezeTrust(&kube.ControlPlane); err != nil {
 		return nil, err
 	}
 	c := kube.ControlPlane

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -55,8 +56,12 @@ func (p *plane) startChaos(ctx context.Context, admin *rest.Config) error {
 		return err
 	}
 	p.configureChaos(dnsPort)
+	serving, err := webhookTLS(p.spec)
+	if err != nil {
+		return err
+	}
 	var parts chaosParts
-	app := fx.New(p.chaosWiring(admin), fx.Populate(&parts.Manager), fx.Invoke(func(in chaosParts) { parts = in }))
+	app := fx.New(p.chaosWiring(admin, serving), fx.Populate(&parts.Manager), fx.Invoke(func(in chaosParts) { parts = in }))
 	if err := app.Start(ctx); err != nil {
 		return fmt.Errorf("build chaos controllers: %w", err)
 	}
@@ -104,7 +109,8 @@ func (p *plane) configureChaos(dnsPort int) {
 }
 
 // chaosWiring is the wiring of chaos-controller-manager's main, with our addresses in the place of the environment's.
-func (p *plane) chaosWiring(admin *rest.Config) fx.Option {
+// serving sets the certificate of the webhooks.
+func (p *plane) chaosWiring(admin *rest.Config, serving func(*tls.Config)) fx.Option {
 	return fx.Options(
 		fx.NopLogger,
 		fx.Supply(controllermetrics.Registry),
@@ -116,8 +122,7 @@ func (p *plane) chaosWiring(admin *rest.Config) fx.Option {
 			o.Metrics.BindAddress = "0"
 			o.Cache.DefaultTransform = cache.TransformStripManagedFields()
 			o.WebhookServer = webhook.NewServer(webhook.Options{
-				Host: "127.0.0.1", Port: p.spec.Ports.Webhook,
-				CertDir: p.spec.PKI(), CertName: "webhook.crt", KeyName: "webhook.key",
+				Host: "127.0.0.1", Port: p.spec.Ports.Webhook, TLSOpts: []func(*tls.Config){serving},
 			})
 			return o
 		}),

@@ -105,6 +105,7 @@ func (p *plane) start(ctx context.Context) error {
 	var g errgroup.Group
 	for _, part := range []func() error{
 		func() error { return p.startControllers(ctx, admin) },
+		func() error { return p.startSigners(ctx, admin) },
 		func() error { return p.startScheduler(ctx, admin) },
 		func() error { return p.startChaos(ctx, admin) },
 		func() error { return p.applyAddons(ctx, admin) },

@@ -55,8 +55,8 @@ func (p *plane) controllerOptions() (*kcmoptions.KubeControllerManagerOptions, e
 	o.Generic.ClientConnection.QPS = flags.InternalQPS
 	o.Generic.ClientConnection.Burst = flags.InternalBurst
 	o.Generic.LeaderElection.LeaderElect = false
-	// Tokens of the time before 1.24 do not exist here.
-	o.Generic.Controllers = []string{"*", "-legacy-serviceaccount-token-cleaner-controller"}
+	// Tokens of the time before 1.24 do not exist here; the signers run beside the controller manager, see startSigners.
+	o.Generic.Controllers = []string{"*", "-legacy-serviceaccount-token-cleaner-controller", "-" + signingController}
 	o.SecureServing.BindPort = 0
 
 	o.KubeCloudShared.ClusterName = c.Name
@@ -71,8 +71,8 @@ func (p *plane) controllerOptions() (*kcmoptions.KubeControllerManagerOptions, e
 	o.EndpointSliceController.EndpointUpdatesBatchPeriod.Duration = t.EndpointBatch
 	o.EndpointSliceMirroringController.MirroringEndpointUpdatesBatchPeriod.Duration = t.EndpointBatch
 
-	o.CSRSigningController.ClusterSigningCertFile = pki("ca.crt")
-	o.CSRSigningController.ClusterSigningKeyFile = pki("ca.key")
+	// Upstream's is a directory of the host, and the controller manager makes it.
+	o.PersistentVolumeBinderController.VolumeConfiguration.FlexVolumePluginDir = filepath.Join(c.Dir, "flexvolume")
 	o.SAController.ServiceAccountKeyFile = pki("sa.key")
 	o.SAController.RootCAFile = pki("ca.crt")
 	return o, nil

@@ -154,11 +154,11 @@ func (k *kubeletNode) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	auth, reloadCA, err := kubeletapp.BuildAuth(types.NodeName(k.node.Name), k.clients.main, *cfg)
+	// The authority has been read; what would watch its file is not started, since the file never changes.
+	auth, _, err := kubeletapp.BuildAuth(types.NodeName(k.node.Name), k.clients.main, *cfg)
 	if err != nil {
 		return fmt.Errorf("set up kubelet authentication: %w", err)
 	}
-	reloadCA(ctx.Done())
 	recorder := k.recorder(ctx)
 	var tuneErr error
 	deps := k.dependencies(recorder)
@@ -228,13 +228,17 @@ func (k *kubeletNode) recorder(ctx context.Context) record.EventRecorder {
 	return b.NewRecorder(legacyscheme.Scheme, corev1.EventSource{Component: server.ComponentKubelet, Host: k.node.Name})
 }
 
+// servingTLS is the kubelet's certificate. It is loaded here, and not named, because the kubelet would watch the files.
 func servingTLS(cfg *kubeletconfig.KubeletConfiguration) (*server.TLSOptions, error) {
 	pool, err := certutil.NewPool(cfg.Authentication.X509.ClientCAFile)
 	if err != nil {
 		return nil, fmt.Errorf("read client CA: %w", err)
 	}
-	return &server.TLSOptions{
-		Config:   &tls.Config{MinVersion: tls.VersionTLS12, ClientCAs: pool, ClientAuth: tls.RequestClientCert},
-		CertFile: cfg.TLSCertFile, KeyFile: cfg.TLSPrivateKeyFile,
-	}, nil
+	pair, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSPrivateKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read serving certificate: %w", err)
+	}
+	return &server.TLSOptions{Config: &tls.Config{
+		MinVersion: tls.VersionTLS12, ClientCAs: pool, ClientAuth: tls.RequestClientCert, Certificates: []tls.Certificate{pair},
+	}}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/kubernetes/pkg/kubelet"
 	"k8s.io/kubernetes/pkg/kubelet/config"
 
+	"github.com/gameday-bench/gameday/internal/unexported"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
@@ -48,13 +49,13 @@ func TestTune(t *testing.T) {
 	require.NoError(t, tuneErr)
 
 	require.Same(t, real, deps.Recorder, "the real recorder took the place of the stand-in")
-	relist, err := getField[time.Duration](tuned, "pleg", "relistDuration", "RelistPeriod")
+	relist, err := unexported.Get[time.Duration](tuned, "pleg", "relistDuration", "RelistPeriod")
 	require.NoError(t, err)
 	require.Equal(t, cluster.Timing.PLEGRelist, relist)
-	recorder, err := getField[record.EventRecorder](tuned, "recorder")
+	recorder, err := unexported.Get[record.EventRecorder](tuned, "recorder")
 	require.NoError(t, err)
 	require.Same(t, real, recorder)
-	_, err = fieldOf(tuned, "pleg", "nosuch")
+	_, err = unexported.Field(tuned, "pleg", "nosuch")
 	require.ErrorContains(t, err, `has no field "nosuch"`)
-	require.ErrorContains(t, setField(tuned, 1, "nodeIPValidator"), "not a int")
+	require.ErrorContains(t, unexported.Set(tuned, 1, "nodeIPValidator"), "not a int")
 }
