@@ -36,13 +36,18 @@ func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, e
 		Time: r.now(), Type: RunStarted, Message: store.Dir(),
 		Fields: map[string]any{"trials": len(trials), "concurrency": config.Concurrency, "run": store.Run().ID},
 	})
-	runErr := r.playAll(ctx, config, store, trials)
-	summary, err := store.Finish(r.now(), runErr)
-	if err != nil {
-		return summary, errors.Join(runErr, err)
+	var jobs []job
+	for _, t := range trials {
+		jobs = append(jobs, job{Trial: t})
 	}
-	r.Observer.Event(Event{Time: r.now(), Type: RunFinished, Message: store.Dir(), Fields: map[string]any{"status": summary.Status}})
-	return summary, runErr
+	return r.finish(store, r.playAll(ctx, config, store, jobs))
+}
+
+// job is a trial that is to be played.
+type job struct {
+	scenarios.Trial
+	// tries is how often it has failed for our own reasons already.
+	tries int
 }
 
 func (r *Runner) withDefaults() *Runner {
@@ -83,8 +88,8 @@ func (r *Runner) validate(config RunConfig) error {
 }
 
 // playAll runs the trials on as many workers as asked for.
-func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, trials []scenarios.Trial) error {
-	queue := make(chan scenarios.Trial)
+func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, jobs []job) error {
+	queue := make(chan job)
 	failures := make(chan error, config.Concurrency)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -101,7 +106,7 @@ func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.S
 			}
 		})
 	}
-	for _, a := range trials {
+	for _, a := range jobs {
 		select {
 		case queue <- a:
 		case <-ctx.Done():
@@ -124,14 +129,14 @@ func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.S
 }
 
 // playWithRetries plays one trial, and again while it fails for our own reasons and retries are left.
-func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, a scenarios.Trial) error {
-	for try := 0; ; try++ {
-		record, err := r.playOnce(ctx, config, store, a)
+func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, a job) error {
+	for try := a.tries; ; try++ {
+		record, err := r.playOnce(ctx, config, store, a.Trial)
 		if err != nil {
 			return fmt.Errorf("record trial %s: %w", a.Key, err)
 		}
 		if !record.Status.Retryable() || try >= config.InfraRetries || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // Its record says how it ended; that the run was interrupted is said once, for all.
 		}
 		r.Observer.Event(Event{Time: r.now(), Type: TrialRetried, Trial: a.String(), Message: string(record.Status)})
 	}
@@ -153,7 +158,9 @@ func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.
 	t := r.newTrial(config, resolved, a, dir, rec)
 	out := t.run(ctx)
 	record := t.record(out, resolved, a, began, r.now())
-	record.Digest = results.Identity(resolved.entry.Digest, r.agentDigest(a.Agent), config.Cluster, a.Seed, a.Attempt, a.Twin)
+	if record.Digest, err = r.identity(config, a.Key, a.Seed); err != nil {
+		return results.TrialRecord{}, err
+	}
 	finished := Event{Time: r.now(), Type: TrialFinished, Trial: a.Key.String(), Message: string(record.Status), Seconds: r.now().Sub(began).Seconds(), Fields: scoreFields(record)}
 	if record.Error != nil {
 		finished.Error = record.Error.Message
@@ -168,6 +175,15 @@ func scoreFields(record results.TrialRecord) map[string]any {
 		scores[s.Task] = s.Value
 	}
 	return map[string]any{"scores": scores, "agent": record.Agent, "twin": record.Twin}
+}
+
+// identity is the digest of what makes a trial this one: see results.Identity.
+func (r *Runner) identity(config RunConfig, key results.Key, seed int64) (string, error) {
+	entry, err := r.Problems.Get(key.Problem)
+	if err != nil {
+		return "", err
+	}
+	return results.Identity(entry.Digest, r.agentDigest(key.Agent), config.Cluster, seed, key.Attempt, key.Twin), nil
 }
 
 func (r *Runner) agentDigest(name string) string {
@@ -186,7 +202,8 @@ func (r *Runner) describe(config RunConfig, planned int) results.Run {
 	run := results.Run{
 		ID: id, Scenario: config.Scenario, Argv: config.Argv, Config: config.Config, Problems: slices.Clone(config.Problems),
 		Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
-		Cluster: config.Cluster, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
+		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Concurrency: config.Concurrency,
+		InfraRetries: config.InfraRetries, TimeoutMultiplier: config.TimeoutMultiplier, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
 		Digests: map[string]string{}, ProblemVersions: map[string]int{},
 	}
 	if r.ScenarioDigest != "" {

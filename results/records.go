@@ -87,6 +87,14 @@ type Run struct {
 	Seeds    []int64  `json:"seeds"`
 	Twins    bool     `json:"twins"`
 	Cluster  string   `json:"cluster"`
+	// Nodes and Fidelity are of each cluster, the provider's defaults where absent.
+	Nodes    int    `json:"nodes,omitempty"`
+	Fidelity string `json:"fidelity,omitempty"`
+	// Concurrency is the number of trials at a time, InfraRetries how often one is tried again that failed for the harness's
+	// reasons, TimeoutMultiplier the factor on the deadlines of all phases but the agent's.
+	Concurrency       int     `json:"concurrency,omitempty"`
+	InfraRetries      int     `json:"infraRetries"`
+	TimeoutMultiplier float64 `json:"timeoutMultiplier,omitempty"`
 	// Planned is the number of trials, retries not counted.
 	Planned int  `json:"planned"`
 	Tool    Tool `json:"tool"`
@@ -97,6 +105,8 @@ type Run struct {
 	ProblemVersions map[string]int `json:"problemVersions,omitempty"`
 	StartedAt       time.Time      `json:"startedAt"`
 	FinishedAt      *time.Time     `json:"finishedAt,omitempty"`
+	// ResumedAt is when the run was continued, each time.
+	ResumedAt []time.Time `json:"resumedAt,omitempty"`
 	// Error says why the run failed or was cancelled.
 	Error *Failure `json:"error,omitempty"`
 	// Left lists what could not be removed.
@@ -105,9 +115,11 @@ type Run struct {
 
 // Tool says what wrote a run.
 type Tool struct {
-	Version    string `json:"version"`
-	Commit     string `json:"commit,omitempty"`
-	Dirty      bool   `json:"dirty,omitempty"`
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Dirty   bool   `json:"dirty,omitempty"`
+	// Date is the time of the commit, RFC 3339 in UTC.
+	Date       string `json:"date,omitempty"`
 	Go         string `json:"go"`
 	Kubernetes string `json:"kubernetes,omitempty"`
 	ChaosMesh  string `json:"chaosMesh,omitempty"`

@@ -63,8 +63,9 @@ func Create(root string, run Run) (*Store, error) {
 	return s, nil
 }
 
-// Reopen takes over a run whose process has ended, to add to it. A run that is still going is an error of party usage.
-func Reopen(dir string) (*Store, error) {
+// Reopen takes over a run whose process has ended, to add to it from now on. A run that is still going is an error of party
+// usage.
+func Reopen(dir string, now time.Time) (*Store, error) {
 	var run Run
 	if err := readJSON(filepath.Join(dir, RunFile), &run); err != nil {
 		return nil, errs.With(errs.Usage, err)
@@ -74,6 +75,7 @@ func Reopen(dir string) (*Store, error) {
 		return nil, err
 	}
 	s.run.Status, s.run.FinishedAt, s.run.Error = RunStarted, nil, nil
+	s.run.ResumedAt = append(s.run.ResumedAt, now.UTC())
 	if err := s.save(); err != nil {
 		return nil, errors.Join(unwritable(dir, err), s.Close())
 	}
@@ -208,6 +210,10 @@ func Load(dir string) (*Data, error) {
 	}
 	if d.Run.Status == RunStarted && !locked(dir) {
 		d.Run.Status = RunInterrupted
+		d.Run.Error = &Failure{
+			Party: string(errs.Interrupted), Message: "the process of the run ended without a word: it was killed, or the machine went down",
+			Hint: "finished trials are intact; continue with: gameday resume " + d.Run.ID,
+		}
 	}
 	trials, torn, err := readTrials(dir)
 	if err != nil {

@@ -102,7 +102,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 				require.Len(t, r.Scores, 4)
 			}
 
-			store, err := results.Reopen(data.Dir)
+			store, err := results.Reopen(data.Dir, time.Now())
 			require.NoError(t, err, "the lock went with the process")
 			require.NoError(t, store.Append(record("q", "a", 1, false, results.Graded)))
 			require.NoError(t, store.Close())
@@ -126,7 +126,7 @@ func TestStoreLifecycle(t *testing.T) {
 	_, err = results.Create(root, run())
 	require.ErrorContains(t, err, "it exists already")
 	require.Equal(t, errs.Usage, errs.PartyOf(err))
-	_, err = results.Reopen(store.Dir())
+	_, err = results.Reopen(store.Dir(), time.Now())
 	require.ErrorContains(t, err, "another process is writing it")
 
 	key := results.Key{Problem: "p", Agent: "oracle", Attempt: 1}

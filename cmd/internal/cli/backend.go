@@ -4,7 +4,11 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 
+	"github.com/gameday-bench/gameday/agents"
+	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
@@ -15,6 +19,7 @@ import (
 // Backend is what commands do that touches more than files. A test replaces what it does not want for real.
 type Backend struct {
 	Run      func(ctx context.Context, r *orchestrator.Runner, c orchestrator.RunConfig) (*results.Summary, error)
+	Resume   func(ctx context.Context, r *orchestrator.Runner, c orchestrator.ResumeConfig) (*results.Summary, error)
 	Check    func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error)
 	Doctor   func(ctx context.Context, o doctor.Options) []doctor.Check
 	Clusters Clusters
@@ -32,6 +37,9 @@ func systemBackend() Backend {
 	return Backend{
 		Run: func(ctx context.Context, r *orchestrator.Runner, c orchestrator.RunConfig) (*results.Summary, error) {
 			return r.Run(ctx, c)
+		},
+		Resume: func(ctx context.Context, r *orchestrator.Runner, c orchestrator.ResumeConfig) (*results.Summary, error) {
+			return r.Resume(ctx, c)
 		},
 		Check: func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error) {
 			return r.CheckProblem(ctx, id, seed, c)
@@ -53,5 +61,22 @@ func (a *app) runner(c *catalogs, observer orchestrator.Observer) *orchestrator.
 	log := a.logger()
 	return &orchestrator.Runner{
 		Problems: c.problems, Faults: c.faults, Apps: c.apps, Providers: providers(log), Observer: observer, Log: log, Tool: tool(),
+		AgentDigest: agentDigest,
 	}
+}
+
+// agentDigest is over the files of an agent from a pack; an agent that is compiled in is as old as this program.
+func agentDigest(name string) string {
+	info, err := agents.Lookup(name)
+	if err != nil {
+		return name
+	}
+	if file, err := os.Stat(info.Origin); err != nil || !file.Mode().IsRegular() {
+		return name
+	}
+	digest, err := catalog.Digest(os.DirFS(filepath.Dir(info.Origin)), nil)
+	if err != nil {
+		return name
+	}
+	return digest
 }

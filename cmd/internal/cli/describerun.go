@@ -29,9 +29,10 @@ func describeRun(a *app, name string) (description, error) {
 	if d.Run.FinishedAt != nil {
 		finished = stamp(*d.Run.FinishedAt)
 	}
-	failure := ""
+	failure, hint := "", ""
 	if d.Run.Error != nil {
 		failure = fmt.Sprintf("%s (%s)", d.Run.Error.Message, d.Run.Error.Party)
+		hint = d.Run.Error.Hint
 	}
 	var rows []string
 	for _, agent := range s.Agents {
@@ -43,6 +44,17 @@ func describeRun(a *app, name string) (description, error) {
 	for _, name := range slices.Sorted(maps.Keys(d.Run.Digests)) {
 		digests = append(digests, name+" "+d.Run.Digests[name])
 	}
+	killed, err := d.Killed()
+	if err != nil {
+		return description{}, err
+	}
+	var unfinished, resumed []string
+	for _, k := range killed {
+		unfinished = append(unfinished, k.String())
+	}
+	for _, at := range d.Run.ResumedAt {
+		resumed = append(resumed, stamp(at))
+	}
 	torn := ""
 	if d.Torn > 0 {
 		torn = strconv.Itoa(d.Torn)
@@ -50,13 +62,13 @@ func describeRun(a *app, name string) (description, error) {
 	return description{
 		data: map[string]any{"schemaVersion": render.SchemaVersion, "run": d.Run, "dir": d.Dir, "summary": s, "unfinished": d.Unfinished},
 		fields: render.Fields{
-			{Name: "ID", Value: d.Run.ID}, {Name: "Status", Value: string(d.Run.Status)}, {Name: "Error", Value: failure},
+			{Name: "ID", Value: d.Run.ID}, {Name: "Status", Value: string(d.Run.Status)}, {Name: "Error", Value: failure}, {Name: "Hint", Value: hint},
 			{Name: "Scenario", Value: d.Run.Scenario}, {Name: "Command", Value: strings.Join(d.Run.Argv, " ")},
-			{Name: "Started", Value: stamp(d.Run.StartedAt)}, {Name: "Finished", Value: finished},
+			{Name: "Started", Value: stamp(d.Run.StartedAt)}, {Name: "Resumed", Value: strings.Join(resumed, ", ")}, {Name: "Finished", Value: finished},
 			{Name: "Trials", Value: fmt.Sprintf("%d planned, %d finished, %d scored, %d retried (%s)", s.Planned, s.Finished, s.Scored, s.Retries, results.FormatStatuses(s.Statuses))},
 			{Name: "Torn lines", Value: torn}, {Name: "Version", Value: strings.TrimSpace(d.Run.Tool.Version + " " + d.Run.Tool.Commit)},
 			{Name: "Host", Value: fmt.Sprintf("%s/%s, %d CPUs, %d MiB", d.Run.Host.OS, d.Run.Host.Arch, d.Run.Host.CPUs, d.Run.Host.MemoryBytes>>20)},
-			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Unfinished", Lines: d.Unfinished}, {Name: "Digests", Lines: digests},
+			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Unfinished", Lines: unfinished}, {Name: "Digests", Lines: digests},
 		},
 	}, nil
 }

@@ -57,7 +57,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.CountVarP(&a.verbose, "verbose", "v", "log more (repeatable)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.AddCommand(
-		newRun(a), newCheck(a), newValidate(a), newScore(a),
+		newRun(a), newResume(a), newCheck(a), newValidate(a), newScore(a),
 		newGet(a), newDescribe(a), newCreate(a), newDelete(a), newSupervise(a),
 		newDoctor(a), newVersion(a), newCompletion(a), newMCP(a), newConfig(a),
 	)

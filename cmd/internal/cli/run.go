@@ -211,6 +211,9 @@ func (a *app) finishRun(summary *results.Summary, runErr error, f *runFlags, gat
 			return errors.Join(runErr, err)
 		}
 	}
+	if summary != nil && errs.PartyOf(runErr) == errs.Interrupted {
+		return errs.Hint(runErr, "%s", a.resumeHint(summary))
+	}
 	if runErr != nil || summary == nil {
 		return runErr
 	}

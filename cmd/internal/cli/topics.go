@@ -51,7 +51,7 @@ func exitCodesTopic() string {
 	}
 	b.WriteString(`
 The first SIGINT or SIGTERM stops in order: the trials under way are cancelled, faults recovered, clusters taken down, and
-the run directory completed. The second stops at once.`)
+the run directory completed. The second stops at once. "gameday resume RUN" plays what is left.`)
 	return b.String()
 }
 
