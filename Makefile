@@ -6,6 +6,14 @@ BIN      := $(CURDIR)/bin
 BINARIES := gameday gameday-cluster gameday-pod gameday-mysql gameday-dns gameday-prometheus
 # Kubernetes is linked into one binary: without debug information the link takes half the time and the file half the space.
 LDFLAGS  := -s -w
+# gameday itself says which revision it is, also where Go is told not to look (GOFLAGS=-buildvcs=false). The others do not: a
+# commit must not link Kubernetes again.
+CLI      := github.com/gameday-bench/gameday/cmd/internal/cli
+REVISION = $(if $(COMMIT),-X $(CLI).buildVersion=$(VERSION) -X $(CLI).buildCommit=$(COMMIT) -X $(CLI).buildDate=$(DATE) -X $(CLI).buildModified=$(MODIFIED))
+COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
+VERSION  = $(or $(shell git describe --tags --match 'v*' 2>/dev/null),devel)
+DATE     = $(shell TZ=UTC git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd HEAD 2>/dev/null)
+MODIFIED = $(if $(shell git status --porcelain 2>/dev/null),true,false)
 # Tests of whole clusters start dozens of processes each: one package at a time on small machines.
 TEST_FLAGS ?= -p 2 -timeout 25m -ldflags '-s -w'
 # -race needs cgo; packages that link Kubernetes are left out (they would be compiled anew for ten minutes).
@@ -26,7 +34,8 @@ build: ## Build every binary into bin/ (the first build compiles Kubernetes: 5 t
 	@mkdir -p $(BIN)
 	@for name in $(BINARIES); do \
 	  echo "building bin/$$name"; \
-	  $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/$$name ./cmd/$$name || exit 1; \
+	  extra=; [ $$name != gameday ] || extra='$(REVISION)'; \
+	  $(GO) build -ldflags "$(LDFLAGS) $$extra" -o $(BIN)/$$name ./cmd/$$name || exit 1; \
 	done
 
 .PHONY: install
@@ -55,6 +64,10 @@ test-race: ## Run the tests that need no cluster under the race detector
 .PHONY: check
 check: build ## Prove every problem of the catalogue: gameday check problem, (a) to (i)
 	$(BIN)/gameday check problem $$($(BIN)/gameday get problems -o name)
+
+.PHONY: kill
+kill: build ## Kill the parent, the control plane and a node at random moments of a run (SEED=N, ROUNDS=5), and see what is left
+	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/kill -seed $(or $(SEED),1) -rounds $(or $(ROUNDS),5)
 
 .PHONY: bench
 bench: build ## Measure and print the table of docs/benchmarks.md

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -11,12 +12,27 @@ import (
 	"github.com/gameday-bench/gameday/results"
 )
 
-// tool describes this program from what the Go linker knows about it.
+// What make build says with -X about the revision; the Go linker knows it, too, unless it was told -buildvcs=false.
+var buildVersion, buildCommit, buildDate, buildModified string
+
+// tool describes this program.
 func tool() results.Tool {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return results.Tool{Version: "unknown"}
+		info = &debug.BuildInfo{GoVersion: runtime.Version()}
 	}
+	t := describeBuild(info)
+	if buildCommit != "" {
+		t.Commit, t.Date, t.Dirty = buildCommit, buildDate, buildModified == "true"
+	}
+	if buildVersion != "" {
+		t.Version = buildVersion
+	}
+	return t
+}
+
+// describeBuild is what the Go linker knows.
+func describeBuild(info *debug.BuildInfo) results.Tool {
 	t := results.Tool{Version: info.Main.Version, Go: info.GoVersion}
 	if t.Version == "" || t.Version == "(devel)" {
 		t.Version = "devel"
@@ -25,6 +41,8 @@ func tool() results.Tool {
 		switch s.Key {
 		case "vcs.revision":
 			t.Commit = s.Value
+		case "vcs.time":
+			t.Date = s.Value
 		case "vcs.modified":
 			t.Dirty = s.Value == "true"
 		}
@@ -62,7 +80,7 @@ func newVersion(a *app) *cobra.Command {
 				commit += " (modified)"
 			}
 			return render.Fields{
-				{Name: "gameday", Value: t.Version}, {Name: "commit", Value: commit}, {Name: "go", Value: t.Go},
+				{Name: "gameday", Value: t.Version}, {Name: "commit", Value: commit}, {Name: "date", Value: t.Date}, {Name: "go", Value: t.Go},
 				{Name: "kubernetes", Value: t.Kubernetes}, {Name: "chaos-mesh/api", Value: t.ChaosMesh},
 			}.Print(a.Stdout)
 		},

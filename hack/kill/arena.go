@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gameday-bench/gameday/orchestrator"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/results"
+)
+
+// arena is where runs are played: everything that they write is below one directory.
+type arena struct {
+	dir    string
+	binary string
+	// agents play the one problem, each so many times.
+	agents   []string
+	attempts int
+}
+
+func newArena(dir string, agents []string, attempts int) (*arena, error) {
+	binaries, err := embedded.FindBinaries()
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	return &arena{dir: dir, binary: filepath.Join(filepath.Dir(binaries.Cluster), "gameday"), agents: agents, attempts: attempts}, nil
+}
+
+// trials is how many trials a run has.
+func (a *arena) trials() int { return len(a.agents) * a.attempts }
+
+// base and temporary are where clusters and all other temporary directories of the runs are; runs is where results are.
+func (a *arena) base() string      { return filepath.Join(a.dir, "r") }
+func (a *arena) temporary() string { return filepath.Join(a.dir, "t") }
+func (a *arena) runs() string      { return filepath.Join(a.dir, "runs") }
+
+// command is gameday with its directories below the arena's.
+func (a *arena) command(args ...string) (*exec.Cmd, error) {
+	for _, dir := range []string{a.base(), a.temporary()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command(a.binary, append(args, "--out", a.runs())...)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+a.base(), "TMPDIR="+a.temporary())
+	return cmd, nil
+}
+
+// call runs gameday to its end and returns its exit code and output.
+func (a *arena) call(args ...string) (code int, stdout, stderr string, err error) {
+	cmd, err := a.command(args...)
+	if err != nil {
+		return 0, "", "", err
+	}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), err
+}
+
+// run is a run of gameday under way.
+type run struct {
+	id    string
+	cmd   *exec.Cmd
+	began time.Time
+	tree  *tree
+	done  chan struct{} // closed when the process has ended and all that it said is read
+
+	mu       sync.Mutex
+	events   []orchestrator.Event
+	rest     []string      // what it said besides events
+	news     chan struct{} // closed and made anew with each event
+	trial    int           // trials and retries that have begun
+	phase    orchestrator.Phase
+	finished int
+}
+
+// start starts a run that is to be killed: one problem, two trials or so.
+func (a *arena) start(id string) (*run, error) {
+	args := []string{"run", "hotel-scaled-to-zero", "--run-id", id, "--progress", "json", "--infra-retries", "2", "--attempts", strconv.Itoa(a.attempts)}
+	for _, agent := range a.agents {
+		args = append(args, "--agent", agent)
+	}
+	cmd, err := a.command(args...)
+	if err != nil {
+		return nil, err
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{id: id, cmd: cmd, began: time.Now(), news: make(chan struct{}), done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start gameday: %w", err)
+	}
+	r.tree = watch(cmd.Process.Pid, a.dir, a.base())
+	go r.follow(stderr)
+	return r, nil
+}
+
+func (r *run) follow(stderr io.Reader) {
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e orchestrator.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Type == "" {
+			r.mu.Lock()
+			r.rest = append(r.rest, lines.Text())
+			r.mu.Unlock()
+			continue
+		}
+		r.take(e)
+	}
+	_ = r.cmd.Wait() // The exit code is in ProcessState.
+	r.tree.stop()
+	close(r.done)
+}
+
+func (r *run) take(e orchestrator.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	switch e.Type {
+	case orchestrator.TrialStarted:
+		r.trial++
+		r.phase = ""
+	case orchestrator.PhaseStarted:
+		r.phase = e.Phase
+	case orchestrator.TrialFinished:
+		if results.Status(e.Message).Scored() {
+			r.finished++
+		}
+		r.phase = "after it"
+	}
+	close(r.news)
+	r.news = make(chan struct{})
+}
+
+// place is where the run is: "trial 2, deploy".
+func (r *run) place() (text string, finished int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.trial == 0 {
+		return "before trial 1", 0
+	}
+	return strings.TrimSuffix(fmt.Sprintf("trial %d, %s", r.trial, r.phase), ", "), r.finished
+}
+
+// reach waits until the nth trial is in a phase. It is false when the run ended before.
+func (r *run) reach(ctx context.Context, trial int, phase orchestrator.Phase) bool {
+	for {
+		r.mu.Lock()
+		there, news := r.trial == trial && r.phase == phase, r.news
+		r.mu.Unlock()
+		if there {
+			return true
+		}
+		select {
+		case <-news:
+		case <-r.done:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// unharmed plays a run that nobody kills and returns how long it took.
+func (a *arena) unharmed(ctx context.Context) (time.Duration, error) {
+	r, err := a.start("unharmed")
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		_ = r.cmd.Process.Signal(os.Interrupt)
+		<-r.done
+	}
+	took := time.Since(r.began)
+	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+		return 0, fmt.Errorf("the unharmed run ended with exit code %d: %s", code, strings.Join(r.rest, "\n"))
+	}
+	if left := r.tree.left(); left.count() > 0 {
+		return 0, fmt.Errorf("the unharmed run left behind: %s", left)
+	}
+	return took, nil
+}
