@@ -54,7 +54,7 @@ func (c *Cloud) Call(ctx context.Context, tool string, raw json.RawMessage) (age
 	var args map[string]any
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &args); err != nil {
-			return agents.Result{Output: "malformed_args: " + err.Error(), IsError: true}, nil
+			return agents.Result{Output: "malformed_args: " + err.Error(), IsError: true}, nil //nolint:nilerr // The call was answered: the agent is told what is wrong with it.
 		}
 	}
 	done, result, err := c.note(tool, args)

@@ -88,7 +88,7 @@ func measure(ctx context.Context, b *bench, only, out string) error {
 		fmt.Fprintf(os.Stderr, "measured %s in %s\n", m.name, time.Since(began).Round(time.Second))
 		rows = append(rows, got...)
 	}
-	print(rows)
+	printTable(rows)
 	if out == "" {
 		return nil
 	}
@@ -99,8 +99,8 @@ func measure(ctx context.Context, b *bench, only, out string) error {
 	return os.WriteFile(out, append(data, '\n'), 0o644)
 }
 
-// print writes the table as Markdown, ready for docs/benchmarks.md.
-func print(rows []row) {
+// printTable writes the table as Markdown, ready for docs/benchmarks.md.
+func printTable(rows []row) {
 	fmt.Printf("%s, %d cores, %s, Linux %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), kernel())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "| what\t| target\t| measured\t| met\t| note\t|")

@@ -41,7 +41,7 @@ type Dir struct {
 // Make makes the directory at path, whose parent exists, with mode 0700. A path that is taken is an error that is
 // os.ErrExist.
 func Make(path string) (*Dir, error) {
-	cmd := exec.Command("/bin/sh", "-c", script, "gameday-janitor", path)
+	cmd := exec.Command("/bin/sh", "-c", script, "gameday-janitor", path) //nolint:noctx // It outlives this process.
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -8,7 +8,7 @@ import (
 )
 
 // Problem is one thing that is wrong with a file.
-type Problem struct {
+type Problem struct { //nolint:errname // A finding about a file in the first place, which lists of them show.
 	// File is the name that the file was read under.
 	File string `json:"file"`
 	// Line and Column start at 1; 0 means that the place is not known.
@@ -39,7 +39,7 @@ func (p Problem) String() string {
 }
 
 // ErrorList is every problem of one or more files, sorted by place. It is never an empty error: use Err.
-type ErrorList []Problem
+type ErrorList []Problem //nolint:errname // Named after scanner.ErrorList of the standard library.
 
 // Error is one line per problem.
 func (l ErrorList) Error() string {

@@ -72,7 +72,7 @@ func (l *Load) Ready(ctx context.Context, env workloads.Env) error {
 		s, err := GetStatus(ctx, env.Kubernetes, env.Namespace)
 		if err != nil {
 			last = err
-			return false, nil
+			return false, nil //nolint:nilerr // It is asked again; the last error is what is reported.
 		}
 		all, _ := s.Sent()
 		last = fmt.Errorf("%d requests were due, %d have ended", s.Due, all)

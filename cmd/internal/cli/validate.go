@@ -102,23 +102,23 @@ func (v *validator) add(file string, err error) {
 	v.found.Add(file, err)
 }
 
-func (v *validator) path(real, shown string) error {
-	info, err := os.Stat(real)
+func (v *validator) path(full, shown string) error {
+	info, err := os.Stat(full)
 	if err != nil {
 		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
 	}
 	if !info.IsDir() {
-		return v.file(real, shown)
+		return v.file(full, shown)
 	}
 	has := func(name string) bool {
-		_, err := os.Stat(filepath.Join(real, name))
+		_, err := os.Stat(filepath.Join(full, name))
 		return err == nil
 	}
 	switch {
 	case has(problems.File) || has(truth.File):
-		v.problem(os.DirFS(real), shown)
+		v.problem(os.DirFS(full), shown)
 	case has(faults.FileName), has("app.yaml"):
-		return v.directory(real, shown)
+		return v.directory(full, shown)
 	case has("problems"), has("faults"), has("apps"), has("scenarios"):
 		v.pack(shown)
 	default:
@@ -147,11 +147,11 @@ func (v *validator) problem(dir fs.FS, shown string) {
 }
 
 // directory checks one fault or app as the only one of a catalogue.
-func (v *validator) directory(real, shown string) error {
-	tree := os.DirFS(filepath.Dir(real))
-	one := only{tree, filepath.Base(real)}
+func (v *validator) directory(full, shown string) error {
+	tree := os.DirFS(filepath.Dir(full))
+	one := only{tree, filepath.Base(full)}
 	prefix := filepath.Dir(shown)
-	if _, err := os.Stat(filepath.Join(real, faults.FileName)); err == nil {
+	if _, err := os.Stat(filepath.Join(full, faults.FileName)); err == nil {
 		v.files++
 		_, err := faults.LoadCatalog(faults.Source{FS: one, Prefix: prefix})
 		v.add(shown, err)
@@ -179,8 +179,8 @@ func (o only) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // file checks one file by the kind that it declares.
-func (v *validator) file(real, shown string) error {
-	data, err := os.ReadFile(real)
+func (v *validator) file(full, shown string) error {
+	data, err := os.ReadFile(full)
 	if err != nil {
 		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
 	}
@@ -206,9 +206,9 @@ func (v *validator) file(real, shown string) error {
 		_, err := scenarios.Read(v.known.scenarioNames(), filepath.ToSlash(shown), data)
 		v.add(shown, err)
 	case "Problem", "Truth":
-		v.problem(os.DirFS(filepath.Dir(real)), path.Dir(filepath.ToSlash(absolute(shown, real))))
+		v.problem(os.DirFS(filepath.Dir(full)), path.Dir(filepath.ToSlash(absolute(shown, full))))
 	case "Fault", "App", "Topology", "ServiceLevels", "Load":
-		return v.directory(filepath.Dir(real), filepath.Dir(absolute(shown, real)))
+		return v.directory(filepath.Dir(full), filepath.Dir(absolute(shown, full)))
 	default:
 		v.files++
 		v.found = append(v.found, doc.Problem("kind", "unknown kind %q (%s)", kind, kinds))
@@ -216,10 +216,10 @@ func (v *validator) file(real, shown string) error {
 	return nil
 }
 
-// absolute returns shown, or real where shown does not name its directory.
-func absolute(shown, real string) string {
+// absolute returns shown, or full where shown does not name its directory.
+func absolute(shown, full string) string {
 	if filepath.Dir(shown) == "." {
-		return real
+		return full
 	}
 	return shown
 }

@@ -50,8 +50,8 @@ func FindBinaries() (Binaries, error) {
 func find(name string) (string, error) {
 	dirs := []string{os.Getenv("GAMEDAY_BIN_DIR")}
 	if self, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(self); err == nil {
-			self = real
+		if target, err := filepath.EvalSymlinks(self); err == nil {
+			self = target
 		}
 		dirs = append(dirs, filepath.Dir(self))
 	}

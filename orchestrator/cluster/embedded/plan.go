@@ -93,7 +93,7 @@ func choosePorts(c *spec.Cluster) error {
 	var last error
 	for range 100 * len(targets) {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // To take a loopback port is not to wait.
 		if err != nil {
 			last = err
 			continue

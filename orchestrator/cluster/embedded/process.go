@@ -43,7 +43,7 @@ func startProcess(name, binary string, args []string, dir, logPath string) (*pro
 		return nil, fmt.Errorf("open log of %s: %w", name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(binary, args...) //nolint:noctx // It runs until it is stopped, long after the start.
 	cmd.Dir = dir
 	cmd.Env = childEnv(dir)
 	cmd.Stderr = log

@@ -118,7 +118,7 @@ func Create(ctx context.Context, want cluster.Spec, argv []string) (Info, error)
 		return Info{}, errs.Hint(errs.Newf(errs.Usage, "create cluster %q: it exists (%s)", want.Name, info.Status),
 			"choose another name, or run: gameday delete cluster %s", want.Name)
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // It outlives this process.
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdout, err := cmd.StdoutPipe()

@@ -58,11 +58,11 @@ func hostDir(files program.Files, dir string) (string, error) {
 		return "", fmt.Errorf("open directory: %w", err)
 	}
 	defer f.Close()
-	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("find directory %s: %w", dir, err)
 	}
-	return real, nil
+	return path, nil
 }
 
 // ruleLoader reads rule files from the container's files.

@@ -63,7 +63,7 @@ func (c *command) tarCreate(f flags) (err error) {
 		out = zip
 	}
 	if len(f.rest) == 0 {
-		return errors.New("Cowardly refusing to create an empty archive")
+		return errors.New("Cowardly refusing to create an empty archive") //nolint:staticcheck // The words of tar.
 	}
 	w := tar.NewWriter(out)
 	for _, name := range f.rest {

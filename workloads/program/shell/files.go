@@ -62,7 +62,7 @@ func mkdir(c *command) int {
 		full := c.abs(name)
 		if !f.has("p") {
 			if _, err := c.sys.Files.Lstat(full); err == nil {
-				return errors.New("File exists")
+				return errors.New("File exists") //nolint:staticcheck // The words of strerror.
 			}
 			if _, err := c.sys.Files.Stat(path.Dir(full)); err != nil {
 				return err
@@ -103,7 +103,7 @@ func rm(c *command) int {
 		case full == "/":
 			return errors.New("it is dangerous to operate recursively on '/'")
 		case info.IsDir() && c.name != "rmdir" && !recursive:
-			return errors.New("Is a directory")
+			return errors.New("Is a directory") //nolint:staticcheck // The words of strerror.
 		case recursive:
 			return c.sys.Files.RemoveAll(full)
 		}

@@ -126,7 +126,7 @@ func (s *server) serve(ctx context.Context, listener, admin net.Listener) error 
 
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil // closing the listener is how it ends.
+		return nil //nolint:nilerr // Closing the listener is how it ends.
 	}
 	return fmt.Errorf("accept connections: %w", err)
 }

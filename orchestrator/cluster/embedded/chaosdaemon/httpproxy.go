@@ -122,7 +122,7 @@ func (p *proxy) Close() error { return nil }
 func (p *proxy) Addr() net.Addr { return &net.TCPAddr{} }
 
 func (p *proxy) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	port, err := net.LookupPort("tcp", address[len("pod:"):])
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", address[len("pod:"):])
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (d *daemon) startStressor(ctx context.Context, c Container, args []string) 
 		return 0, 0, fmt.Errorf("no stressor program is configured")
 	}
 	// The stressor outlives this call, so it is not bound to ctx.
-	cmd := exec.Command(d.cfg.Stress[0], append(d.cfg.Stress[1:len(d.cfg.Stress):len(d.cfg.Stress)], args...)...) //nolint:gosec // The program is the node's own.
+	cmd := exec.Command(d.cfg.Stress[0], append(d.cfg.Stress[1:len(d.cfg.Stress):len(d.cfg.Stress)], args...)...) //nolint:noctx // The stress lasts until it is cancelled by its own call.
 	cmd.Env = []string{}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output

@@ -143,7 +143,7 @@ func (p *plane) startChaosDNS(ctx context.Context, admin *rest.Config) (int, err
 	if err != nil {
 		return 0, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // To take a loopback port is not to wait.
 	if err != nil {
 		return 0, fmt.Errorf("listen for DNS chaos: %w", err)
 	}

@@ -56,7 +56,7 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 func (r *Runtime) StopContainer(ctx context.Context, id string, timeout int64) error {
 	c, err := r.container(id)
 	if err != nil {
-		return nil // A container that is gone has stopped.
+		return nil //nolint:nilerr // A container that is gone has stopped.
 	}
 	return c.stop(ctx, time.Duration(timeout)*time.Second)
 }
@@ -65,7 +65,7 @@ func (r *Runtime) StopContainer(ctx context.Context, id string, timeout int64) e
 func (r *Runtime) RemoveContainer(ctx context.Context, id string) error {
 	c, err := r.container(id)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // A container that is gone is removed.
 	}
 	if err := c.stop(ctx, 0); err != nil {
 		return err

@@ -52,11 +52,11 @@ func walk(dir string) diskUse {
 	var use diskUse
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // It vanished: the files beside it still count.
 		}
 		info, err := entry.Info()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // It vanished: the files beside it still count.
 		}
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			use.bytes += uint64(st.Blocks) * 512

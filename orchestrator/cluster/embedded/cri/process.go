@@ -69,7 +69,7 @@ func (c *container) launch(spec command) (*process, error) {
 		return nil, err
 	}
 	defer child.Close()
-	cmd := exec.Command(c.image.Binary, spec.args...)
+	cmd := exec.Command(c.image.Binary, spec.args...) //nolint:noctx // It ends when the CRI says so, long after this call.
 	cmd.Dir = c.dir
 	cmd.Env = c.processEnv()
 	cmd.ExtraFiles = []*os.File{child}

@@ -87,7 +87,7 @@ func (r *Runtime) RunPodSandbox(_ context.Context, config *runtimeapi.PodSandbox
 func (r *Runtime) StopPodSandbox(ctx context.Context, id string) error {
 	s, err := r.sandbox(id)
 	if err != nil {
-		return nil // A sandbox that is gone has stopped.
+		return nil //nolint:nilerr // A sandbox that is gone has stopped.
 	}
 	var all sync.WaitGroup
 	for _, c := range r.containersOf(s.id) {
@@ -111,7 +111,7 @@ func (r *Runtime) StopPodSandbox(ctx context.Context, id string) error {
 func (r *Runtime) RemovePodSandbox(ctx context.Context, id string) error {
 	s, err := r.sandbox(id)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // As the method says.
 	}
 	if err := r.StopPodSandbox(ctx, s.id); err != nil {
 		return err

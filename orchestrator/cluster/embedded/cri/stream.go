@@ -22,7 +22,7 @@ import (
 // serveStreams starts the server to which the kubelet forwards exec, attach and port-forward. It listens on loopback
 // only, and each address that it gives out holds a random token that works once.
 func (r *Runtime) serveStreams() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // To take a loopback port is not to wait.
 	if err != nil {
 		return fmt.Errorf("listen for streams: %w", err)
 	}

@@ -30,7 +30,7 @@ func serveEgress(ctx context.Context, socket string, dial dialFunc, log *slog.Lo
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("listen on egress socket: %w", err)
 	}
-	l, err := net.Listen("unix", socket)
+	l, err := net.Listen("unix", socket) //nolint:noctx // To make a socket is not to wait.
 	if err != nil {
 		return fmt.Errorf("listen on egress socket: %w", err)
 	}

@@ -38,23 +38,23 @@ func TestTune(t *testing.T) {
 	k := &kubeletNode{cluster: cluster, node: cluster.Nodes[0], paths: pathsOf(cluster, "node-1"), clients: cl, runtime: rt, machine: m, dial: hostDial}
 	kc, err := kubeletConfig(cluster, k.node, k.paths)
 	require.NoError(t, err)
-	real := &record.FakeRecorder{}
-	deps := k.dependencies(real)
+	want := &record.FakeRecorder{}
+	deps := k.dependencies(want)
 	var tuned *kubelet.Kubelet
 	tuneErr := context.Canceled
 	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) { tuned, tuneErr = kl, tune(kl, cluster.Timing, hostDial) }}
-	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, real, deps.PodStartupLatencyTracker)
+	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, want, deps.PodStartupLatencyTracker)
 	_, err = k.build(context.Background(), kc, deps)
 	require.NoError(t, err)
 	require.NoError(t, tuneErr)
 
-	require.Same(t, real, deps.Recorder, "the real recorder took the place of the stand-in")
+	require.Same(t, want, deps.Recorder, "the real recorder took the place of the stand-in")
 	relist, err := unexported.Get[time.Duration](tuned, "pleg", "relistDuration", "RelistPeriod")
 	require.NoError(t, err)
 	require.Equal(t, cluster.Timing.PLEGRelist, relist)
 	recorder, err := unexported.Get[record.EventRecorder](tuned, "recorder")
 	require.NoError(t, err)
-	require.Same(t, real, recorder)
+	require.Same(t, want, recorder)
 	_, err = unexported.Field(tuned, "pleg", "nosuch")
 	require.ErrorContains(t, err, `has no field "nosuch"`)
 	require.ErrorContains(t, unexported.Set(tuned, 1, "nodeIPValidator"), "not a int")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -160,9 +161,11 @@ func (i *instance) initialize(ctx context.Context) error {
 		return err
 	}
 	entries, err := i.sys.Files.ReadDir(initDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // The directory is not mounted: there are no scripts.
+	}
 	if err != nil {
-		// No scripts: the directory is not mounted.
-		return nil // as the real image.
+		return fmt.Errorf("list initial scripts: %w", err)
 	}
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".sql") {

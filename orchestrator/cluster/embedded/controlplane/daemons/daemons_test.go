@@ -48,11 +48,11 @@ func TestReaderFindsEachNodesDaemon(t *testing.T) {
 }
 
 func TestClientShowsTheRelayAndNothingElse(t *testing.T) {
-	real := []client.Object{
+	objects := []client.Object{
 		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: daemons.DNSService}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.7.7"}},
 		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: daemons.Namespace, Name: "other", Labels: map[string]string{"a": "b"}}},
 	}
-	c := daemons.Client{Client: fake.NewClientBuilder().WithObjects(real...).Build(), Cluster: cluster()}
+	c := daemons.Client{Client: fake.NewClientBuilder().WithObjects(objects...).Build(), Cluster: cluster()}
 	var svc corev1.Service
 	require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: daemons.Namespace, Name: daemons.DNSService}, &svc))
 	require.Equal(t, "10.96.0.10", svc.Spec.ClusterIP)

@@ -123,7 +123,7 @@ func (d *DNS) CancelDNSChaos(ctx context.Context, req *dnspb.CancelDNSChaosReque
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return &dnspb.DNSChaosResponse{Result: false, Msg: err.Error()}, nil
+		return &dnspb.DNSChaosResponse{Result: false, Msg: err.Error()}, nil //nolint:nilerr // The answer says it: that is the protocol.
 	}
 	return &dnspb.DNSChaosResponse{Result: true}, nil
 }
