@@ -92,7 +92,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 // stopped is nil when err is only that ctx ended: being stopped is no failure.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // As the function says.
 	}
 	return err
 }
