@@ -92,8 +92,12 @@ func describeTrial(a *app, name string) (description, error) {
 	}
 	r := *found
 	failure := ""
+	var hint []string
 	if r.Error != nil {
 		failure = fmt.Sprintf("%s (%s, in %s)", r.Error.Message, r.Error.Party, r.Error.Phase)
+	}
+	if r.Error != nil && r.Error.Hint != "" {
+		hint = strings.Split(r.Error.Hint, "\n")
 	}
 	var scores, phases, draw []string
 	for _, s := range r.Scores {
@@ -111,7 +115,7 @@ func describeTrial(a *app, name string) (description, error) {
 	return description{
 		data: map[string]any{"schemaVersion": render.SchemaVersion, "run": d.Run.ID, "trial": r},
 		fields: render.Fields{
-			{Name: "Trial", Value: r.Key.String()}, {Name: "Run", Value: d.Run.ID}, {Name: "Status", Value: string(r.Status)}, {Name: "Error", Value: failure},
+			{Name: "Trial", Value: r.Key.String()}, {Name: "Run", Value: d.Run.ID}, {Name: "Status", Value: string(r.Status)}, {Name: "Error", Value: failure}, {Name: "Hint", Lines: hint},
 			{Name: "Seed", Value: strconv.FormatInt(r.Seed, 10)}, {Name: "Retry", Value: strconv.Itoa(r.Retry)},
 			{Name: "Started", Value: stamp(r.StartedAt)}, {Name: "Finished", Value: stamp(r.FinishedAt)},
 			{Name: "Agent", Value: fmt.Sprintf("%.1fs, %d steps", r.AgentSeconds, r.Steps)}, {Name: "Overhead", Value: fmt.Sprintf("%.1fs", r.OverheadSeconds)},

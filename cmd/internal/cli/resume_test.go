@@ -41,7 +41,9 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 		next := newProcess(t, append([]string{"resume", "mine", "--progress", "plain"}, args...)...)
 		next.Cwd = p.Cwd
 		next.Backend.Resume = func(ctx context.Context, r *orchestrator.Runner, c orchestrator.ResumeConfig) (*results.Summary, error) {
-			r.Providers = with(func(context.Context) (cluster.Cluster, error) { return nil, errs.Newf(errs.Infra, "no more ports") })
+			r.Providers = with(func(context.Context) (cluster.Cluster, error) {
+				return nil, errs.Hint(errs.Newf(errs.Infra, "no more ports"), "free some\nor wait")
+			})
 			return r.Resume(ctx, c)
 		}
 		require.Equal(t, want, next.main(), next.err.String())
@@ -54,6 +56,10 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 		"nop\t-\t-\t-\t-\t-\t-\t-\t0/2\n2 x infra_error\n"+filepath.Join(p.Cwd, "results", "runs", "mine")+"\n", next.out.String(), "the table is that of run")
 	require.NotContains(t, resume(5).err.String(), "run of", "nothing was left to do")
 	require.Contains(t, resume(5, "--retry", "infra_error").err.String(), "run of 2 trials in ")
+	trial := newProcess(t, "describe", "trial", "hotel-scaled-to-zero/nop/2", "--run", "mine")
+	trial.Cwd = p.Cwd
+	require.Zero(t, trial.main(), trial.err.String())
+	require.Regexp(t, `(?m)^Hint:\s+free some\s+or wait$`, trial.out.String())
 	require.Contains(t, resume(2, "--retry", "infra_eror").err.String(), `did you mean "infra_error"?`)
 }
 
