@@ -56,7 +56,8 @@ func (a *arena) command(args ...string) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	cmd := exec.Command(a.binary, append(args, "--out", a.runs())...)
+	// No context kills it: whoever waits for it interrupts it in order.
+	cmd := exec.CommandContext(context.Background(), a.binary, append(args, "--out", a.runs())...)
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+a.base(), "TMPDIR="+a.temporary())
 	return cmd, nil
 }

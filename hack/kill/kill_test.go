@@ -14,8 +14,7 @@ func TestEachVictimOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays whole runs")
 	}
-	// Not t.TempDir: its name is too long for the sockets below it.
-	dir, err := os.MkdirTemp("", "gk-")
+	dir, err := os.MkdirTemp("", "gk-") //nolint:usetesting // The name of t.TempDir is too long for the sockets below it.
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	a, err := newArena(dir, []string{"nop", "oracle"}, 1)

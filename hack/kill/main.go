@@ -83,14 +83,14 @@ func prove(ctx context.Context, o options) error {
 			fmt.Fprintln(os.Stderr, r.line())
 			reports = append(reports, r)
 			if ctx.Err() != nil {
-				return errors.Join(context.Cause(ctx), print(reports, o.seed))
+				return errors.Join(context.Cause(ctx), table(reports, o.seed))
 			}
 		}
 	}
-	return print(reports, o.seed)
+	return table(reports, o.seed)
 }
 
-func print(reports []report, seed uint64) error {
+func table(reports []report, seed uint64) error {
 	fmt.Printf("%s, seed %d, load average %s\n\n", time.Now().UTC().Format(time.DateOnly), seed, load())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "| victim\t| killed after\t| in\t| finished before\t| intact after\t| processes, sockets, directories, ports left\t| exit code\t| the run said\t| then\t|")

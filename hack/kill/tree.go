@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -164,7 +165,7 @@ func (t *tree) find() remains {
 	}
 	for port := range t.ports {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if c, err := net.DialTimeout("tcp4", address, time.Second); err == nil {
+		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp4", address); err == nil {
 			_ = c.Close()
 			out.ports = append(out.ports, "port "+address)
 		}
