@@ -101,12 +101,15 @@ func (l *link) change(edit func(*effectState)) error {
 	return nil
 }
 
-// install puts e into force; nil means no effects.
+// install puts e into force, and returns when every byte from and to the pod is subject to it; nil means no effects.
 func (l *link) install(e *effects) {
 	if e != nil && e.queue == nil && len(e.in) == 0 && len(e.out) == 0 {
 		e = nil
 	}
 	old := l.effects.Swap(e)
+	if old == nil && e != nil {
+		l.net.shortcuts.detach(l.addr)
+	}
 	if old != nil && old.queue != nil && (e == nil || e.queue != old.queue) {
 		old.queue.close()
 	}

@@ -59,6 +59,9 @@ type link struct {
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	effects    atomic.Pointer[effects] // nil when there are none.
 
+	// sent and received count what shortcuts carry past the stack.
+	sent, received counter
+
 	mu    sync.Mutex // guards changes of effects.
 	state effectState
 }

@@ -9,6 +9,9 @@
 // ClusterIP as its peer. Packets therefore always carry the addresses of pods, which is also what the packet effects
 // (SetIPSets, SetChains, SetQdiscs) match.
 //
+// Connections are made and ended by the stacks. In between, while no packet effect is in force at either end, their bytes go straight
+// from pipe to pipe (type shortcut).
+//
 // Containers reach their pod's stack through the sandbox protocol (package sandbox, Pod.Serve); processes of the node through
 // Pod.DialContext and Pod.Listen. The package knows nothing of Kubernetes: package serviceproxy tells it about Services.
 package network
@@ -72,7 +75,9 @@ type Network struct {
 	wire     *wire
 	services *services
 	arp      *unresolved
-	stacks   sync.WaitGroup // stacks that are being torn down.
+	// shortcuts let connections without packet effects pass the stacks by.
+	shortcuts *shortcuts
+	stacks    sync.WaitGroup // stacks that are being torn down.
 
 	// routes is the switch's table, replaced as a whole so that the packet path takes no lock.
 	routes atomic.Pointer[map[[4]byte]*link]
@@ -105,6 +110,7 @@ func New(cfg Config) (*Network, error) {
 	n.routes.Store(&map[[4]byte]*link{})
 	n.services = newServices(n)
 	n.arp = newUnresolved(n)
+	n.shortcuts = newShortcuts(n)
 	host, err := n.newStack(cfg.NodeIP)
 	if err != nil {
 		return nil, fmt.Errorf("start network of node %q: %w", cfg.NodeName, err)

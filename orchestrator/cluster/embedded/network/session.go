@@ -194,7 +194,7 @@ func (s *session) connection(e endpoint, remote netip.AddrPort) opened {
 	}
 	local, _ := e.GetLocalAddress()
 	id := s.newConn()
-	sp := newSplice(e, p, func(errno syscall.Errno) { s.remember(id, errno) })
+	sp := newSplice(s.st, e, p, func(errno syscall.Errno) { s.remember(id, errno) })
 	return opened{
 		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fds: fds, start: sp.start, abort: sp.abort, splice: sp,
 	}

@@ -23,13 +23,26 @@ type splice struct {
 	broke func(syscall.Errno) // told before the process can notice that the connection has broken.
 	ended func()              // told when the connection is over; may be nil.
 
+	net       *Network
+	link      *link
+	ends      ends
+	past      shortcut
+	sent      uint64   // in packets; toNetwork's.
+	delivered progress // out of packets.
+
 	once   sync.Once
 	gone   chan struct{} // closed when the connection is over, whatever the directions are doing.
 	active atomic.Int32
 }
 
-func newSplice(e endpoint, p stream, broke func(syscall.Errno)) *splice {
-	return &splice{e: e, p: p, broke: broke, gone: make(chan struct{})}
+func newSplice(st *podStack, e endpoint, p stream, broke func(syscall.Errno)) *splice {
+	s := &splice{e: e, p: p, broke: broke, net: st.net, link: st.link, gone: make(chan struct{})}
+	local, _ := e.GetLocalAddress()
+	if remote, err := e.GetRemoteAddress(); err == nil {
+		s.ends = ends{addrPort(local), addrPort(remote)}
+		st.net.shortcuts.add(s)
+	}
+	return s
 }
 
 // start serves both directions until both have ended.
@@ -41,6 +54,7 @@ func (s *splice) start() {
 
 // abort gives the connection up before it was started.
 func (s *splice) abort() {
+	s.net.shortcuts.remove(s)
 	s.e.Abort()
 	s.p.close()
 }
@@ -62,6 +76,8 @@ func (s *splice) over(errno syscall.Errno) {
 			s.broke(errno)
 		}
 		close(s.gone)
+		s.net.shortcuts.remove(s)
+		s.past.detach()
 		if errno != 0 {
 			s.e.Abort()
 		} else {
@@ -124,6 +140,7 @@ func (s *splice) toProcess() {
 			return
 		}
 		if w.n > 0 {
+			s.delivered.add(w.n)
 			s.e.ModerateRecvBuf(w.n)
 		}
 		if w.err != nil {
@@ -183,7 +200,7 @@ func (s *splice) toNetwork() {
 		if raw.Read(read) != nil {
 			return
 		}
-		ok := rerr == nil && n > 0 && s.write((*buf)[:n], ready)
+		ok := rerr == nil && n > 0 && s.carry((*buf)[:n], ready)
 		chunks.Put(buf)
 		switch {
 		case ok:
@@ -191,11 +208,12 @@ func (s *splice) toNetwork() {
 			s.over(asErrno(rerr))
 			return
 		case n > 0:
-			return // write has ended the connection.
+			return // carry has ended the connection.
 		case s.p.left():
 			s.closed()
 			return
 		default:
+			s.past.detach()
 			s.e.Shutdown(tcpip.ShutdownWrite)
 			if s.p.waitLeft(); s.p.left() {
 				s.closed()
@@ -214,7 +232,7 @@ func (s *splice) closed() {
 	s.over(0)
 }
 
-// write sends b, waiting for room; false means that the connection is over.
+// write sends b in packets, waiting for room; false means that the connection is over.
 func (s *splice) write(b []byte, ready <-chan struct{}) bool {
 	var r bytes.Reader
 	for len(b) > 0 {

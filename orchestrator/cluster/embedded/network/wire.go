@@ -34,12 +34,13 @@ const (
 // wire carries packets between nodes: each node listens on a unix socket, and each peer keeps one connection to it. A peer that is gone or
 // stopped loses packets; it never holds up the switch.
 type wire struct {
-	net    *Network
-	listen *net.UnixListener
-	ctx    context.Context
-	cancel context.CancelFunc
-	peers  []*peer
-	done   sync.WaitGroup
+	net       *Network
+	listen    *net.UnixListener
+	handovers *net.UnixListener
+	ctx       context.Context
+	cancel    context.CancelFunc
+	peers     []*peer
+	done      sync.WaitGroup
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -50,6 +51,19 @@ type peer struct {
 	queue chan frame
 }
 
+// owns says whether addr is the peer's or one of its pods'.
+func (p *peer) owns(addr netip.Addr) bool { return p.NodeIP == addr || p.PodCIDR.Contains(addr) }
+
+// peerOf returns the peer that addr belongs to, or nil.
+func (w *wire) peerOf(addr netip.Addr) *peer {
+	for _, p := range w.peers {
+		if p.owns(addr) {
+			return p
+		}
+	}
+	return nil
+}
+
 func newWire(n *Network) (*wire, error) {
 	if err := os.Remove(n.cfg.WireSocket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove old wire socket: %w", err)
@@ -58,7 +72,12 @@ func newWire(n *Network) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on wire: %w", err)
 	}
-	w := &wire{net: n, listen: l, conns: map[net.Conn]struct{}{}}
+	h, err := listenHandover(n.cfg.WireSocket)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	w := &wire{net: n, listen: l, handovers: h, conns: map[net.Conn]struct{}{}}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	for _, p := range n.cfg.Peers {
 		w.peers = append(w.peers, &peer{Peer: p, queue: make(chan frame, wireQueue)})
@@ -67,12 +86,13 @@ func newWire(n *Network) (*wire, error) {
 		w.done.Go(func() { w.feed(p) })
 	}
 	w.done.Go(w.accept)
+	w.done.Go(w.acceptHandovers)
 	return w, nil
 }
 
 func (w *wire) close() error {
 	w.cancel()
-	err := w.listen.Close()
+	err := errors.Join(w.listen.Close(), w.handovers.Close())
 	w.mu.Lock()
 	for c := range w.conns {
 		c.Close()
@@ -101,18 +121,16 @@ func drain(q chan frame) {
 
 // send queues the packet for the node that dst belongs to; false means that there is none and the caller keeps the packet.
 func (w *wire) send(dst netip.Addr, f frame) bool {
-	for _, p := range w.peers {
-		if p.NodeIP != dst && !p.PodCIDR.Contains(dst) {
-			continue
-		}
-		select {
-		case p.queue <- f:
-		default:
-			f.release()
-		}
-		return true
+	p := w.peerOf(dst)
+	if p == nil {
+		return false
 	}
-	return false
+	select {
+	case p.queue <- f:
+	default:
+		f.release()
+	}
+	return true
 }
 
 // track remembers a connection for close; false means that the wire is closed already.
@@ -256,9 +274,14 @@ func headerLength(ip []byte) int {
 	return int(ip[0]&0xf) * 4
 }
 
+// own says whether addr is the node's or in its pods' range.
+func (n *Network) own(addr netip.Addr) bool {
+	return addr == n.cfg.NodeIP || n.cfg.PodCIDR.Contains(addr)
+}
+
 // arrive takes a packet from the wire: only this node's own addresses are served, so that packets cannot go in circles.
 func (n *Network) arrive(f frame) {
-	if dst := netip.AddrFrom4(f.dst); dst == n.cfg.NodeIP || n.cfg.PodCIDR.Contains(dst) {
+	if n.own(netip.AddrFrom4(f.dst)) {
 		n.route(f)
 		return
 	}
