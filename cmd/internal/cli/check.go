@@ -36,11 +36,17 @@ func newCheckProblem(a *app) *cobra.Command {
 	times, seed, mode, multiplier := 1, int64(0), "", 1.0
 	cmd := &cobra.Command{
 		Use:   "problem ID...",
-		Short: "Prove that problems are sound: (a) to (i)",
+		Short: "Prove that problems are sound",
 		Long: `Prove a problem on clusters of its own:
-(a) its files decode and names resolve; (b) without the fault every oracle says healthy; (c) with it the mitigation
-fails and the symptom shows; (d) after recovery it passes; (e) agent oracle scores 1 on every task; (f) agent nop
-scores 0; (g) every hack fails; (h) nothing that an agent can see names the fault; (i) the twin is healthy.
+  (a) its files are right, and all that they name exists
+  (b) without the fault the application counts as healthy
+  (c) with the fault it does not, and the symptom shows
+  (d) after the fault is taken back it counts as healthy again
+  (e) agent oracle, which knows the answer, scores 1 on every task
+  (f) agent nop, which does nothing, scores 0
+  (g) every cheat that the problem lists fails
+  (h) nothing that an agent can see names the fault
+  (i) the problem's twin, a trial without the fault, ends healthy
 
 Exit code 3 when a proof fails.`,
 		Example: "  gameday check problem hotel-wrong-target-port\n  gameday check problem hotel-scaled-to-zero --times 5 --seed 7\n  gameday check problem hotel-buggy-release -o json",
@@ -66,7 +72,7 @@ Exit code 3 when a proof fails.`,
 		},
 	}
 	cmd.Flags().IntVar(&times, "times", 1, "how often each proof is made, to find flakes")
-	cmd.Flags().Int64Var(&seed, "seed", 0, "seed of the draw")
+	cmd.Flags().Int64Var(&seed, "seed", 0, "seed from which the problem's parameters are drawn")
 	cmd.Flags().Float64Var(&multiplier, "timeout-multiplier", 1, "factor on the deadlines of all phases but the agent's")
 	enumFlag(cmd, &mode, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
 	a.outputFlag(cmd, render.ListFormats(), render.Table)

@@ -31,7 +31,7 @@ func newCreate(a *app) *cobra.Command {
 // specFlags are what describes an embedded cluster; create and supervise share them.
 func specFlags(cmd *cobra.Command, want *cluster.Spec) {
 	cmd.Flags().IntVar(&want.Nodes, "nodes", 3, "number of worker nodes")
-	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "periods of the control loops", []string{"fast", "production"})
+	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "how quickly controllers and probes react", []string{"fast", "production"})
 }
 
 func newCreateCluster(a *app) *cobra.Command {
@@ -41,7 +41,7 @@ func newCreateCluster(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cluster [NAME]",
 		Short: "Create an embedded cluster that stays up",
-		Long: `Create an embedded Kubernetes cluster and keep it until it is deleted.
+		Long: `Create an embedded Kubernetes cluster and keep it until it is deleted. Without NAME it is called gameday.
 
 Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
 your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.`,
@@ -135,6 +135,7 @@ func newDeleteCluster(a *app) *cobra.Command {
 		Use:   "cluster [NAME...]",
 		Short: "Delete embedded clusters",
 		Long: `End the processes of clusters and remove their directories. Deleting a cluster that does not exist is no error.
+Without NAME it is the cluster called gameday.
 
 --all deletes every cluster that was created, and what is left of clusters whose owner is gone; clusters of runs that
 are still going are left alone.`,

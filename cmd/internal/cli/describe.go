@@ -75,7 +75,7 @@ func describable() []described {
 			names: fromCatalog(func(c *catalogs) []string { return c.problems.IDs() }), describe: describeProblem,
 			flags: func(a *app, cmd *cobra.Command) {
 				cmd.Flags().BoolVar(&a.reveal, "reveal", false, "show the answer, too")
-				cmd.Flags().Int64Var(&a.seed, "seed", 0, "seed of the draw that is shown")
+				cmd.Flags().Int64Var(&a.seed, "seed", 0, "seed from which the parameters that are shown are drawn")
 			},
 		},
 		{name: "app", example: "  gameday describe app hotel", names: fromCatalog(func(c *catalogs) []string { return c.apps.IDs() }), describe: describeApp},

@@ -16,7 +16,7 @@ func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "doctor",
 		Short:   "Check whether this machine can run trials",
-		Long:    "Look for everything that a run needs: binaries, memory, disk, ports, limits. Nothing is started. Exit code 6 when something required is missing.",
+		Long:    "Look for everything that a run needs: binaries, memory, disk, ports, limits. Nothing is started.\n\nExit code 6 when something required is missing.",
 		GroupID: groupOther,
 		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor -o json",
 		Args:    nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,

@@ -74,7 +74,8 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.IntVarP(&f.attempts, "attempts", "k", 1, "how often each agent tries each problem")
 	flags.IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time, each on a cluster of its own")
 	enumFlag(cmd, &f.cluster, "cluster", "embedded", "cluster provider", "kind of cluster", []string{"embedded"})
-	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0, the canonical draw)")
+	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0), from which problems draw their parameters")
+	flags.Lookup("seed").DefValue = "" // Not the empty list that stands for it.
 	flags.BoolVar(&f.twins, "twins", false, "run each problem once more without its fault")
 	flags.StringVar(&f.out, "out", filepath.Join("results", "runs"), "directory of run directories")
 	flags.StringVar(&f.runID, "run-id", "", "name of the run directory (default <utc>-<scenario>-<6hex>)")

@@ -17,12 +17,12 @@ func newScore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "score RUN",
 		Short: "Grade a stored run again, offline",
-		Long: `Grade every trial of a run again from its submission and its evidence, with the truths of this catalogue.
+		Long: `Grade every trial of a run again from its submission and its evidence, with the answers in this catalogue.
 
 No cluster is needed. The new scores go into a score set of their own, scores/<n>, unless --overwrite replaces the
 run's. A run of other versions of the problems is refused unless --allow-drift is given.`,
 		GroupID: groupResults,
-		Example: "  gameday score results/runs/20260102T030405Z-smoke-1a2b3c\n  gameday score 20260102T030405Z-smoke-1a2b3c -o json\n  gameday score RUN --overwrite",
+		Example: "  gameday score results/runs/20260102T030405Z-smoke-1a2b3c\n  gameday score 20260102T030405Z-smoke-1a2b3c -o json\n  gameday score 20260102T030405Z-smoke-1a2b3c --overwrite",
 		Args:    nameArgs(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := a.findRun(args[0])

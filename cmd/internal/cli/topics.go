@@ -35,7 +35,7 @@ prints what holds.
 	b.WriteString(`
 Further variables:
 
-  GAMEDAY_BIN_DIR              directory of gameday-cluster, gameday-pod and gameday-prometheus
+  GAMEDAY_BIN_DIR              directory of gameday's other binaries, where they are not beside it
   XDG_RUNTIME_DIR              where the directories of clusters are; else the directory for temporary files
   NO_COLOR, TERM=dumb, CI      no colours; no redrawing
   COLUMNS                      width of tables where the terminal does not say

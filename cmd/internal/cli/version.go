@@ -128,7 +128,7 @@ func newConfigView(a *app) *cobra.Command {
 	f := &runFlags{}
 	cmd := &cobra.Command{
 		Use: "view", Short: "Print the settings that a run would have",
-		Long:    "Print each setting with the value that a run would have now. Precedence: flag, GAMEDAY_* variable, --config FILE or ./.gameday.yaml, the user's file, default.",
+		Long:    "Print each setting with the value that a run would have now. The first of these that has it wins: the flag, the\nGAMEDAY_* variable, --config FILE or ./.gameday.yaml, the user's file, the default.",
 		Example: "  gameday config view\n  gameday config view --show-origin -o json", Args: nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.viewConfig(cmd, f, origin) },
 	}

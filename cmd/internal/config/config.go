@@ -76,7 +76,7 @@ func Keys() []Key {
 		{"out", "", "directory of run directories"},
 		{"output", "", "format of what is printed"},
 		{"progress", "", "how progress is shown"},
-		{"timeout-multiplier", "", "factor on the deadlines of all phases"},
+		{"timeout-multiplier", "", "factor on the deadlines of all phases but the agent's"},
 	}
 	for i := range keys {
 		keys[i].Env = "GAMEDAY_" + strings.ToUpper(strings.ReplaceAll(keys[i].Name, "-", "_"))
