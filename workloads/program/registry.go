@@ -27,7 +27,8 @@ type Image struct {
 	// Binary is the executable that has the program, for one that is too heavy for every process to carry. It lies beside the
 	// one that lists the image, or in PATH, and takes over the process; the image's Commands stay with the lighter one.
 	Binary string
-	// Commands are the command-line tools that the image brings for its shell, by name, for example mysql.
+	// Commands are the command-line tools that the image brings for its shell, by name, for example mysql; a tool that lies
+	// outside of the directories of PATH goes by its whole path.
 	Commands map[string]Func
 }
 

@@ -1,4 +1,4 @@
-// Package tools holds the small general images: pause, and busybox with its shell.
+// Package tools holds the small general images: pause, busybox with its shell, and those that Kubernetes' own tests use.
 package tools
 
 import (
@@ -10,10 +10,10 @@ import (
 
 // Images returns the images.
 func Images() []program.Image {
-	return []program.Image{
+	return append([]program.Image{
 		{Repository: "registry.local/pause", Tags: []string{"3.10"}, Program: Pause},
 		{Repository: "registry.local/library/busybox", Tags: []string{"1.36"}, Cmd: []string{"sh"}, Program: sh},
-	}
+	}, upstream()...)
 }
 
 // Pause does nothing until it is told to end.

@@ -125,6 +125,10 @@ func (c *command) execFile() int {
 		c.found = true
 		return c.program(im.Program)
 	}
+	if own := c.imageCommand(c.name); own != nil {
+		c.found = true
+		return c.program(own)
+	}
 	data, err := program.ReadFile(c.sys.Files, c.abs(c.name))
 	if err != nil {
 		return codeNotFound
