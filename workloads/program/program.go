@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // Func is a program. It returns when its work is done or soon after ctx ends, which is how SIGTERM arrives. A nil error
@@ -71,9 +73,15 @@ type Network interface {
 	LookupHost(ctx context.Context, host string) ([]string, error)
 }
 
+// File is an open file of a container.
+type File = sandbox.File
+
+// FileSystem is one file system of a container.
+type FileSystem = sandbox.FileSystem
+
 // FileReader reads a container's files. Relative paths start at the working directory. Errors are *fs.PathError and name container paths.
 type FileReader interface {
-	Open(name string) (*os.File, error)
+	Open(name string) (*File, error)
 	Stat(name string) (fs.FileInfo, error)
 	Lstat(name string) (fs.FileInfo, error)
 	// ReadDir lists a directory, sorted by name.
@@ -81,9 +89,9 @@ type FileReader interface {
 	Readlink(name string) (string, error)
 }
 
-// FileWriter changes a container's files. A read-only mount answers EROFS.
+// FileWriter changes a container's files. A read-only mount answers EROFS, a volume that is full ENOSPC.
 type FileWriter interface {
-	OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error)
+	OpenFile(name string, flag int, perm fs.FileMode) (*File, error)
 	MkdirAll(name string, perm fs.FileMode) error
 	Remove(name string) error
 	RemoveAll(name string) error
@@ -97,11 +105,20 @@ type FileAttributes interface {
 	Chtimes(name string, atime, mtime time.Time) error
 }
 
+// FileSpace tells how much room there is.
+type FileSpace interface {
+	// FileSystems lists the file systems, the root first.
+	FileSystems() ([]FileSystem, error)
+	// FileSystem returns the one that holds name.
+	FileSystem(name string) (FileSystem, error)
+}
+
 // Files are a container's files. Methods may be called concurrently.
 type Files interface {
 	FileReader
 	FileWriter
 	FileAttributes
+	FileSpace
 }
 
 // ReadFile reads the whole file called name.

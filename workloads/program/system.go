@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -70,14 +71,31 @@ func (osNetwork) LookupHost(ctx context.Context, host string) ([]string, error) 
 // osFiles are the operating system's files.
 type osFiles struct{}
 
-func (osFiles) Open(name string) (*os.File, error)         { return os.Open(name) }
+func (osFiles) Open(name string) (*File, error)            { return sandbox.Plain(os.Open(name)) }
 func (osFiles) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
 func (osFiles) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
 func (osFiles) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 func (osFiles) Readlink(name string) (string, error)       { return os.Readlink(name) }
 
-func (osFiles) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
-	return os.OpenFile(name, flag, perm)
+func (osFiles) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
+	return sandbox.Plain(os.OpenFile(name, flag, perm))
+}
+
+// FileSystems lists the root only: what else is mounted is in the host's own table.
+func (o osFiles) FileSystems() ([]FileSystem, error) {
+	root, err := o.FileSystem("/")
+	return []FileSystem{root}, err
+}
+
+func (osFiles) FileSystem(name string) (FileSystem, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(name, &st); err != nil {
+		return FileSystem{}, &fs.PathError{Op: "statfs", Path: name, Err: err}
+	}
+	size := int64(st.Blocks) * st.Bsize
+	return FileSystem{
+		Device: "overlay", MountedOn: "/", Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize,
+	}, nil
 }
 
 func (osFiles) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(name, perm) }

@@ -46,7 +46,7 @@ func (s scripts) host(name string) string {
 	return strings.Replace(name, "/docker-entrypoint-initdb.d", s.dir, 1)
 }
 func (s scripts) ReadDir(name string) ([]fs.DirEntry, error) { return s.Files.ReadDir(s.host(name)) }
-func (s scripts) Open(name string) (*os.File, error)         { return s.Files.Open(s.host(name)) }
+func (s scripts) Open(name string) (*program.File, error)    { return s.Files.Open(s.host(name)) }
 
 // site is the whole application on this machine's loopback, one goroutine per program.
 type site struct {

@@ -19,6 +19,7 @@ import (
 type Tree struct {
 	cwd    string
 	mounts []mount // longest container path first; the last is the root.
+	ask    Interposer
 }
 
 type mount struct {
@@ -26,6 +27,7 @@ type mount struct {
 	root     *os.Root
 	file     string // name below root when the mount is a single file.
 	readOnly bool
+	account  *Account // of the volume that this is a part of; nil without a limit.
 }
 
 // devices are the host's devices that a container may open.
@@ -54,29 +56,72 @@ func NewTree(c *Container) (*Tree, error) {
 
 func (t *Tree) mount(m Mount) error {
 	at := path.Clean("/" + m.ContainerPath)
-	info, err := os.Stat(m.HostPath)
+	out, isDir, err := openMount(m)
 	if err != nil {
 		return err
 	}
-	out := mount{at: at, readOnly: m.ReadOnly}
-	dir := m.HostPath
-	if !info.IsDir() {
-		dir, out.file = filepath.Split(filepath.Clean(m.HostPath))
+	out.at = at
+	if m.Account != "" {
+		if out.account, err = OpenAccount(m.Account); err != nil {
+			out.root.Close()
+			return err
+		}
 	}
-	if out.root, err = os.OpenRoot(dir); err != nil {
-		return err
-	}
-	t.makePoint(at, info.IsDir())
+	t.makePoint(at, isDir)
 	// A later mount at the same place hides the earlier one.
 	t.mounts = slices.DeleteFunc(t.mounts, func(o mount) bool {
 		if o.at == at {
-			o.root.Close()
+			_ = o.close()
 		}
 		return o.at == at
 	})
 	t.mounts = append(t.mounts, out)
 	return nil
 }
+
+// openMount opens what m mounts: a directory, or the directory that holds a file.
+func openMount(m Mount) (out mount, isDir bool, err error) {
+	within, rel := m.Within, "."
+	if within == "" {
+		within = m.HostPath
+		if info, err := os.Stat(within); err == nil && !info.IsDir() {
+			within, rel = filepath.Split(filepath.Clean(within))
+		}
+	} else if rel, err = filepath.Rel(within, m.HostPath); err != nil {
+		return mount{}, false, err
+	}
+	base, err := os.OpenRoot(within)
+	if err != nil {
+		return mount{}, false, err
+	}
+	info, err := base.Stat(rel)
+	if err != nil {
+		base.Close()
+		return mount{}, false, err
+	}
+	if isDir = info.IsDir(); !isDir {
+		rel, out.file = filepath.Split(rel)
+	}
+	out.readOnly = m.ReadOnly
+	if rel = filepath.Clean(rel); rel == "." {
+		out.root = base
+		return out, isDir, nil
+	}
+	defer base.Close()
+	out.root, err = base.OpenRoot(rel)
+	return out, isDir, err
+}
+
+func (m mount) close() error {
+	err := m.root.Close()
+	if m.account != nil {
+		err = errors.Join(err, m.account.Close())
+	}
+	return err
+}
+
+// Interpose has ask asked before every operation. It is called before the tree is used.
+func (t *Tree) Interpose(ask Interposer) { t.ask = ask }
 
 // makePoint makes a mount point visible in its parent's listing. A read-only parent stays as it is.
 func (t *Tree) makePoint(at string, dir bool) {
@@ -100,7 +145,7 @@ func (t *Tree) makePoint(at string, dir bool) {
 func (t *Tree) Close() error {
 	var errs []error
 	for _, m := range t.mounts {
-		errs = append(errs, m.root.Close())
+		errs = append(errs, m.close())
 	}
 	return errors.Join(errs...)
 }
@@ -178,6 +223,11 @@ func (t *Tree) at(op, name string, follow, write bool, do func(m mount, rel stri
 	if err != nil {
 		return err
 	}
+	if t.ask != nil {
+		if err := t.ask(op, t.Abs(name)); err != nil {
+			return &fs.PathError{Op: op, Path: name, Err: err}
+		}
+	}
 	if write && m.readOnly {
 		return &fs.PathError{Op: op, Path: name, Err: syscall.EROFS}
 	}
@@ -201,20 +251,32 @@ func cause(err error) error {
 }
 
 // Open opens name for reading.
-func (t *Tree) Open(name string) (*os.File, error) { return t.OpenFile(name, os.O_RDONLY, 0) }
+func (t *Tree) Open(name string) (*File, error) { return t.OpenFile(name, os.O_RDONLY, 0) }
 
 // OpenFile is os.OpenFile.
-func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	if p := t.Abs(name); slices.Contains(devices, p) {
-		return os.OpenFile(p, flag&^os.O_CREATE, 0)
+		return Plain(os.OpenFile(p, flag&^os.O_CREATE, 0))
 	}
-	var f *os.File
+	out := &File{name: t.Abs(name), ask: t.ask, appends: flag&os.O_APPEND != 0}
 	write := flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND) != 0
 	err := t.at("open", name, true, write, func(m mount, rel string) (err error) {
-		f, err = m.root.OpenFile(rel, flag, perm)
-		return err
+		var before int64
+		if m.account != nil && flag&os.O_TRUNC != 0 {
+			before = m.size(rel)
+		}
+		if out.File, err = m.root.OpenFile(rel, flag, perm); err != nil {
+			return err
+		}
+		if out.account = m.account; before > 0 {
+			m.account.shrink(before, 0)
+		}
+		return nil
 	})
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Stat follows symbolic links.
@@ -276,7 +338,7 @@ func (t *Tree) remove(op, name string, do func(*os.Root, string) error) error {
 		if rel == "." || m.file != "" {
 			return syscall.EBUSY
 		}
-		return do(m.root, rel)
+		return m.release(rel, func() error { return do(m.root, rel) })
 	})
 }
 
@@ -298,8 +360,17 @@ func (t *Tree) Rename(from, to string) error {
 	case a.root != b.root:
 		return fail(syscall.EXDEV)
 	}
+	if t.ask != nil {
+		if err := t.ask("rename", t.Abs(from)); err != nil {
+			return fail(err)
+		}
+	}
+	replaced := b.size(brel)
 	if err := a.root.Rename(arel, brel); err != nil {
 		return fail(err)
+	}
+	if b.account != nil && arel != brel {
+		b.account.shrink(replaced, 0)
 	}
 	return nil
 }

@@ -302,7 +302,7 @@ func wget(c *command) int {
 	if name == "-" {
 		_, err = io.Copy(c.out, resp.Body)
 	} else {
-		var file *os.File
+		var file *program.File
 		if file, err = c.sys.Files.OpenFile(c.abs(name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644); err == nil {
 			_, err = io.Copy(file, resp.Body)
 			err = errors.Join(err, file.Close())

@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"mvdan.cc/sh/v3/interp"
+
+	"github.com/gameday-bench/gameday/workloads/program"
 )
 
 func systemTools() map[string]tool {
@@ -227,35 +228,46 @@ func timeout(c *command) int {
 	return code
 }
 
+// df shows file systems as busybox does: those that hold the operands, or all of them.
 func df(c *command) int {
-	f, ok := c.parse("hkiPT", nil)
+	f, ok := c.parse("ahkmPT", nil)
 	if !ok {
 		return codeUsage
 	}
-	names := f.rest
-	if len(names) == 0 {
-		names = []string{"/"}
+	unit, title := int64(1024), "1K-blocks"
+	switch {
+	case f.has("h"):
+		title = "Size"
+	case f.has("m"):
+		unit, title = 1<<20, "1M-blocks"
 	}
-	c.printf("%-20s %12s %12s %12s %5s %s\n", "Filesystem", "Size", "Used", "Available", "Use%", "Mounted on")
-	return c.each(names, func(name string) error {
-		file, err := c.sys.Files.Open(c.abs(name))
+	show := func(n int64) string {
+		if f.has("h") {
+			return human(n)
+		}
+		return strconv.FormatInt((n+unit-1)/unit, 10)
+	}
+	c.printf("%-20s %10s %9s %9s %4s %s\n", "Filesystem", title, "Used", "Available", "Use%", "Mounted on")
+	line := func(s program.FileSystem) {
+		used := (100*s.Used + max(s.Used+s.Free, 1) - 1) / max(s.Used+s.Free, 1) // Rounded up, as by busybox.
+		c.printf("%-20s %10s %9s %9s %3d%% %s\n", s.Device, show(s.Size), show(s.Used), show(s.Free), used, s.MountedOn)
+	}
+	if len(f.rest) == 0 {
+		all, err := c.sys.Files.FileSystems()
 		if err != nil {
-			return err
+			return c.fail(1, "%s", reason(err))
 		}
-		defer file.Close()
-		var st syscall.Statfs_t
-		if err := syscall.Fstatfs(int(file.Fd()), &st); err != nil {
-			return err
+		for _, s := range all {
+			line(s)
 		}
-		total, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
-		show := func(n int64) string {
-			if f.has("h") {
-				return human(n)
-			}
-			return strconv.FormatInt(n/1024, 10)
+		return 0
+	}
+	return c.each(f.rest, func(name string) error {
+		s, err := c.sys.Files.FileSystem(c.abs(name))
+		if err == nil {
+			line(s)
 		}
-		c.printf("%-20s %12s %12s %12s %4d%% %s\n", "overlay", show(total), show(total-free), show(free), 100*(total-free)/max(total, 1), name)
-		return nil
+		return err
 	})
 }
 

@@ -58,7 +58,7 @@ type journal struct {
 	ctx *sql.Context
 
 	mu   sync.Mutex
-	log  *os.File
+	log  *program.File
 	size int64
 	// stale says that definitions changed, so that the log alone does not describe the data.
 	stale atomic.Bool
