@@ -107,6 +107,7 @@ func (p *plane) start(ctx context.Context) error {
 		func() error { return p.startControllers(ctx, admin) },
 		func() error { return p.startSigners(ctx, admin) },
 		func() error { return p.startScheduler(ctx, admin) },
+		func() error { return p.startStorage(ctx, admin) },
 		func() error { return p.startChaos(ctx, admin) },
 		func() error { return p.applyAddons(ctx, admin) },
 		func() error { return p.assignPodCIDRs(ctx, admin) },

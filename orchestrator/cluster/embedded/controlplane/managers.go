@@ -13,6 +13,7 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/flags"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/storage"
 )
 
 // protobuf is the content type that built-in types travel in.
@@ -56,7 +57,7 @@ func (p *plane) controllerOptions() (*kcmoptions.KubeControllerManagerOptions, e
 	o.Generic.ClientConnection.Burst = flags.InternalBurst
 	o.Generic.LeaderElection.LeaderElect = false
 	// Tokens of the time before 1.24 do not exist here; the signers run beside the controller manager, see startSigners.
-	o.Generic.Controllers = []string{"*", "-legacy-serviceaccount-token-cleaner-controller", "-" + signingController}
+	o.Generic.Controllers = []string{"*", "-legacy-serviceaccount-token-cleaner-controller", "-" + signingController, "-" + storage.BinderController}
 	o.SecureServing.BindPort = 0
 
 	o.KubeCloudShared.ClusterName = c.Name

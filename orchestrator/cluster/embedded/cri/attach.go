@@ -32,7 +32,7 @@ func (r *Runtime) Inspect(id string) (Info, error) {
 	info := Info{ID: c.id, SandboxID: c.sandbox.id, ResolvConf: c.sandbox.resolvConf()}
 	for _, m := range c.config.Mounts {
 		if m.ContainerPath == "/etc/resolv.conf" {
-			if info.ResolvConf, err = c.hostPath(m); err != nil {
+			if info.ResolvConf, _, err = c.source(m.HostPath); err != nil {
 				return Info{}, err
 			}
 		}

@@ -122,8 +122,9 @@ func TestContainerDescription(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []sandbox.Mount{
 		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf()},
-		{ContainerPath: "/data", HostPath: volume, ReadOnly: true},
-		{ContainerPath: "/host", HostPath: filepath.Join(f.dir, "root", "etc")}, // Never the host's own /etc.
+		{ContainerPath: "/data", HostPath: volume, ReadOnly: true, Within: filepath.Join(f.dir, "kubelet")},
+		// Never the host's own /etc.
+		{ContainerPath: "/host", HostPath: filepath.Join(f.dir, "root", "etc"), Within: filepath.Join(f.dir, "root")},
 	}, desc.Mounts)
 	data, err := os.ReadFile(desc.ResolvConf)
 	require.NoError(t, err)

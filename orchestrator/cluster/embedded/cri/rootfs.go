@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
@@ -111,11 +111,15 @@ func (c *container) environment() map[string]string {
 func (c *container) mounts() ([]sandbox.Mount, error) {
 	out := []sandbox.Mount{{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()}}
 	for _, m := range c.config.Mounts {
-		host, err := c.hostPath(m)
+		source, within, err := c.source(m.HostPath)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, sandbox.Mount{ContainerPath: m.ContainerPath, HostPath: host, ReadOnly: m.Readonly})
+		mount := sandbox.Mount{ContainerPath: m.ContainerPath, HostPath: source, ReadOnly: m.Readonly, Within: within}
+		if c.r.cfg.Account != nil {
+			mount.Account = c.r.cfg.Account(source)
+		}
+		out = append(out, mount)
 	}
 	return out, nil
 }
@@ -124,20 +128,57 @@ func (c *container) readOnlyRoot() bool {
 	return c.config.GetLinux().GetSecurityContext().GetReadonlyRootfs()
 }
 
-// hostPath maps a mount's source to the host. Sources outside the mountable directories are paths of the node, whose
-// root is a directory of its own: nothing of the real host is ever mounted.
-func (c *container) hostPath(m *runtimeapi.Mount) (string, error) {
-	p := filepath.Join("/", m.HostPath)
+// source maps a mount's source to the host: a path free of symbolic links, and the directory that it lies in and that the
+// container must not be led out of. Sources outside the mountable directories are paths of the node, whose root is a
+// directory of its own: nothing of the real host is ever mounted.
+func (c *container) source(hostPath string) (path, within string, err error) {
+	hostPath = filepath.Join("/", hostPath)
 	for _, dir := range c.r.cfg.Mountable {
-		if p == dir || strings.HasPrefix(p, dir+string(filepath.Separator)) {
-			return p, nil
+		if dir == c.r.cfg.HostPathDir || !below(hostPath, dir) {
+			continue
 		}
-	}
-	p = filepath.Join(c.r.cfg.HostPathDir, p)
-	if _, err := os.Stat(p); os.IsNotExist(err) {
-		if err := os.MkdirAll(p, 0o755); err != nil {
-			return "", fmt.Errorf("make mount source: %w", err)
+		real, err := filepath.EvalSymlinks(hostPath)
+		if err != nil {
+			return "", "", fmt.Errorf("resolve mount source: %w", err)
 		}
+		for _, dir := range c.r.cfg.Mountable {
+			if base, err := filepath.EvalSymlinks(dir); err == nil && below(real, base) {
+				return real, base, nil
+			}
+		}
+		return "", "", fmt.Errorf("resolve mount source %s: it leads out of the node", hostPath)
 	}
-	return p, nil
+	return c.nodePath(hostPath)
+}
+
+// nodePath finds a path in the node's root directory, as in a chroot, and makes the directory when nothing is there.
+func (c *container) nodePath(path string) (real, within string, err error) {
+	root := c.r.cfg.HostPathDir
+	if below(path, root) { // The kubelet's volume plugins have moved it already.
+		path = strings.TrimPrefix(path, root)
+	}
+	if real, err = securejoin.SecureJoin(root, path); err != nil {
+		return "", "", fmt.Errorf("resolve mount source: %w", err)
+	}
+	if _, err := os.Lstat(real); !os.IsNotExist(err) {
+		return real, root, err
+	}
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return "", "", fmt.Errorf("make mount source: %w", err)
+	}
+	defer dir.Close()
+	rel, err := filepath.Rel(root, real)
+	if err == nil {
+		err = dir.MkdirAll(rel, 0o755)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("make mount source: %w", err)
+	}
+	return real, root, nil
+}
+
+// below reports whether path is dir or lies in it.
+func below(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
 }

@@ -45,6 +45,9 @@ type Config struct {
 	HostPathDir string
 	// Mountable are host directories whose content may be mounted into containers as it is, for example the kubelet's root.
 	Mountable []string
+	// Account returns the account (sandbox.OpenAccount) of the volume that holds a host path, or "" when nothing limits it.
+	// nil limits nothing.
+	Account func(hostPath string) string
 	// Network holds the pods.
 	Network Network
 	// Binaries are the program binaries that hold the images.

@@ -38,14 +38,15 @@ import (
 
 // paths are the directories of one node.
 type paths struct {
-	kubelet, logs, links, host, runtime, resolvConf string
+	kubelet, logs, links, host, runtime, accounts, resolvConf string
 }
 
 func pathsOf(cluster *spec.Cluster, name string) paths {
 	dir := cluster.NodeDir(name)
 	return paths{
 		kubelet: filepath.Join(dir, "kubelet"), logs: filepath.Join(dir, "log", "pods"), links: filepath.Join(dir, "log", "containers"),
-		host: filepath.Join(dir, "root"), runtime: filepath.Join(dir, "cri"), resolvConf: filepath.Join(dir, "resolv.conf"),
+		host: filepath.Join(dir, "root"), runtime: filepath.Join(dir, "cri"), accounts: filepath.Join(dir, "accounts"),
+		resolvConf: filepath.Join(dir, "resolv.conf"),
 	}
 }
 
@@ -134,6 +135,7 @@ type kubeletNode struct {
 	clients *clients
 	runtime *cri.Runtime
 	machine *machine
+	disks   *accounts
 	dial    dialFunc
 	// traffic reads a sandbox's network counters.
 	traffic func(sandboxID string) (network.Traffic, bool)
@@ -197,8 +199,8 @@ func (k *kubeletNode) dependencies(recorder record.EventRecorder) *kubelet.Depen
 		CAdvisorInterface:        newAdvisor(k.machine, k.runtime, k.cluster.NodeDir(k.node.Name), k.traffic),
 		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet),
 		OSInterface:              nodeOS{name: k.node.Name, logs: k.paths.links},
-		VolumePlugins:            volumePlugins(k.paths.host),
-		Mounter:                  newMounter(),
+		VolumePlugins:            volumePlugins(nodeRoot(k.paths.host), k.disks),
+		Mounter:                  newMounter(k.disks),
 		HostUtil:                 &hostUtils{},
 		Subpather:                subpather{},
 		OOMAdjuster:              oom.NewFakeOOMAdjuster(), // Scores of the host's own out-of-memory killer need privilege.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -11,28 +13,74 @@ import (
 	"k8s.io/mount-utils"
 )
 
-// mounter remembers mounts instead of making them: a tmpfs is a plain directory, and programs find a volume through their
-// mount table. So it needs no privilege. It is safe for concurrent use.
+// mounter remembers mounts instead of making them: a tmpfs is a plain directory, a bind mount a symbolic link in the place of
+// the mount point, and programs find a volume through their mount table. So it needs no privilege. It is safe for
+// concurrent use.
 type mounter struct {
+	// disks has the size of every tmpfs that has one.
+	disks  *accounts
 	mu     sync.Mutex
 	points map[string]mount.MountPoint
 }
 
 var _ mount.Interface = (*mounter)(nil)
 
-func newMounter() *mounter { return &mounter{points: map[string]mount.MountPoint{}} }
+func newMounter(disks *accounts) *mounter {
+	return &mounter{disks: disks, points: map[string]mount.MountPoint{}}
+}
 
 func (m *mounter) Mount(source, target, fstype string, options []string) error {
 	target = filepath.Clean(target)
 	if _, err := os.Stat(target); err != nil {
 		return fmt.Errorf("mount %s: %w", target, err)
 	}
-	if fstype != "tmpfs" {
-		return fmt.Errorf("mount %s: file system %q is not supported on this node", target, fstype)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	switch {
+	case fstype == "" && slices.Contains(options, "bind"):
+		if err := bind(source, target); err != nil {
+			return err
+		}
+	case fstype != "tmpfs":
+		return fmt.Errorf("mount %s: file system %q is not supported on this node", target, fstype)
+	default:
+		if err := m.limit(target, options); err != nil {
+			return err
+		}
+	}
 	m.points[target] = mount.MountPoint{Device: source, Path: target, Type: fstype, Opts: options}
+	return nil
+}
+
+// bind puts a link to source in the place of the empty directory target.
+func bind(source, target string) error {
+	if err := os.Remove(target); err != nil {
+		return fmt.Errorf("bind %s: %w", target, err)
+	}
+	if err := os.Symlink(source, target); err != nil {
+		return fmt.Errorf("bind %s: %w", target, err)
+	}
+	return nil
+}
+
+// limit gives a tmpfs the size that its options say, in bytes. Only an emptyDir is written to by others than the kubelet.
+func (m *mounter) limit(target string, options []string) error {
+	if !strings.Contains(target, "/volumes/kubernetes.io~empty-dir/") {
+		return nil
+	}
+	for _, o := range options {
+		text, ok := strings.CutPrefix(o, "size=")
+		if !ok {
+			continue
+		}
+		size, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("mount %s: bad size %q", target, text)
+		}
+		if _, err := m.disks.open(target, size); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -55,9 +103,16 @@ func (m *mounter) Unmount(target string) error {
 	_, mounted := m.points[target]
 	delete(m.points, target)
 	m.mu.Unlock()
+	if link, err := os.Lstat(target); err == nil && link.Mode()&os.ModeSymlink != 0 {
+		if err := os.Remove(target); err != nil {
+			return fmt.Errorf("unmount %s: %w", target, err)
+		}
+		return os.Mkdir(target, 0o750)
+	}
 	if !mounted {
 		return nil
 	}
+	m.disks.forget(target)
 	entries, err := os.ReadDir(target)
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", target, err)
@@ -83,6 +138,9 @@ func (m *mounter) List() ([]mount.MountPoint, error) {
 func (m *mounter) IsLikelyNotMountPoint(file string) (bool, error) {
 	if _, err := os.Stat(file); err != nil {
 		return true, err // The contract asks for os.ErrNotExist as it is.
+	}
+	if link, err := os.Lstat(filepath.Clean(file)); err == nil && link.Mode()&os.ModeSymlink != 0 {
+		return false, nil // Also one that an earlier run of the node made.
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,7 +37,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	log = log.With("node", name)
 	tuneProcess(log)
 	p := pathsOf(cluster, name)
-	if err := makeDirs(p.kubelet, p.logs, p.links, p.host, p.runtime); err != nil {
+	if err := makeDirs(p.kubelet, p.logs, p.links, p.host, p.runtime, p.accounts); err != nil {
 		return err
 	}
 	// Pods with dnsPolicy Default get the node's resolver: none, since nothing of the host is reachable.
@@ -49,9 +49,10 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return fmt.Errorf("start network of node %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, netw.Close()) }()
+	disks := newAccounts(p.accounts)
 	rt, err := cri.New(ctx, cri.Config{
 		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: podNetwork{netw},
-		Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
+		Account: disks.fileOf, Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
@@ -73,7 +74,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err != nil {
 		return err
 	}
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, dial: dial, traffic: podNetwork{netw}.traffic}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, dial: dial, traffic: podNetwork{netw}.traffic}
 	if err := k.start(ctx); err != nil {
 		return err
 	}

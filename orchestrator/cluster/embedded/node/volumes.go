@@ -5,19 +5,19 @@ import (
 	"os"
 	"path/filepath"
 
-	corev1 "k8s.io/api/core/v1"
 	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 	"k8s.io/kubernetes/pkg/volume"
 	"k8s.io/kubernetes/pkg/volume/configmap"
 	"k8s.io/kubernetes/pkg/volume/downwardapi"
 	"k8s.io/kubernetes/pkg/volume/emptydir"
 	"k8s.io/kubernetes/pkg/volume/hostpath"
+	"k8s.io/kubernetes/pkg/volume/local"
 	"k8s.io/kubernetes/pkg/volume/projected"
 	"k8s.io/kubernetes/pkg/volume/secret"
 )
 
-// volumePlugins are the volumes that need no mount. hostRoot is the root directory of the node: host paths lie below it.
-func volumePlugins(hostRoot string) []volume.VolumePlugin {
+// volumePlugins are the volumes that need no mount. root is the root directory of the node: host paths lie below it.
+func volumePlugins(root nodeRoot, disks *accounts) []volume.VolumePlugin {
 	var all []volume.VolumePlugin
 	all = append(all, emptydir.ProbeVolumePlugins()...)
 	all = append(all, secret.ProbeVolumePlugins()...)
@@ -25,37 +25,13 @@ func volumePlugins(hostRoot string) []volume.VolumePlugin {
 	all = append(all, downwardapi.ProbeVolumePlugins()...)
 	all = append(all, projected.ProbeVolumePlugins()...)
 	for _, p := range hostpath.ProbeVolumePlugins(volume.VolumeConfig{}) {
-		all = append(all, &nodePath{VolumePlugin: p, root: hostRoot})
+		all = append(all, &nodePath{VolumePlugin: p, root: root})
+	}
+	for _, p := range local.ProbeVolumePlugins() {
+		all = append(all, &localDisks{VolumePlugin: p, root: root, accounts: disks})
 	}
 	return all
 }
-
-// nodePath is the hostPath plugin with its paths below the node's own root directory.
-type nodePath struct {
-	volume.VolumePlugin
-	root string
-}
-
-func (p *nodePath) NewMounter(spec *volume.Spec, pod *corev1.Pod) (volume.Mounter, error) {
-	return p.VolumePlugin.NewMounter(p.below(spec), pod)
-}
-
-// below returns spec with its path moved below the node's root.
-func (p *nodePath) below(spec *volume.Spec) *volume.Spec {
-	moved := *spec
-	switch {
-	case spec.Volume != nil && spec.Volume.HostPath != nil:
-		moved.Volume = spec.Volume.DeepCopy()
-		moved.Volume.HostPath.Path = p.inRoot(spec.Volume.HostPath.Path)
-	case spec.PersistentVolume != nil && spec.PersistentVolume.Spec.HostPath != nil:
-		moved.PersistentVolume = spec.PersistentVolume.DeepCopy()
-		moved.PersistentVolume.Spec.HostPath.Path = p.inRoot(spec.PersistentVolume.Spec.HostPath.Path)
-	}
-	return &moved
-}
-
-// inRoot takes path as one of the node: as in a chroot, no number of ".." leads out.
-func (p *nodePath) inRoot(path string) string { return filepath.Join(p.root, filepath.Join("/", path)) }
 
 // nodeOS is the operating system as the kubelet sees it: the real one, with the links that it makes in
 // /var/log/containers kept in the node's own directory, and the node's own name.

@@ -6,13 +6,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/kubernetes/pkg/volume"
 	"k8s.io/kubernetes/pkg/volume/util/subpath"
 )
 
 func TestMounter(t *testing.T) {
-	m := newMounter()
+	m := newMounter(newAccounts(t.TempDir()))
 	dir := t.TempDir()
 	_, err := m.IsLikelyNotMountPoint(filepath.Join(dir, "nosuch"))
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -58,18 +56,6 @@ func TestSubpath(t *testing.T) {
 	require.Error(t, subpather{}.SafeMakeDir("out/x", vol, 0o755))
 	require.NoError(t, subpather{}.SafeMakeDir("in/deep", vol, 0o755))
 	require.DirExists(t, filepath.Join(vol, "in/deep"))
-}
-
-func TestHostPathsAreTheNodesOwn(t *testing.T) {
-	root := t.TempDir()
-	p := &nodePath{root: root}
-	vol := &volume.Spec{Volume: &corev1.Volume{VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/../../../../etc"}}}}
-	require.Equal(t, filepath.Join(root, "etc"), p.below(vol).Volume.HostPath.Path)
-	require.Equal(t, "/var/lib/../../../../etc", vol.Volume.HostPath.Path, "the original is not changed")
-	pv := &volume.Spec{PersistentVolume: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
-		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
-	}}}
-	require.Equal(t, filepath.Join(root, "data"), p.below(pv).PersistentVolume.Spec.HostPath.Path)
 }
 
 func TestNodeOSKeepsLogLinks(t *testing.T) {
