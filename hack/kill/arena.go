@@ -97,7 +97,7 @@ type run struct {
 
 // start starts a run that is to be killed: one problem, two trials or so.
 func (a *arena) start(id string) (*run, error) {
-	args := []string{"run", "hotel-scaled-to-zero", "--run-id", id, "--progress", "json", "--infra-retries", "2", "--attempts", strconv.Itoa(a.attempts)}
+	args := []string{"run", "hotel-scaled-to-zero", "--run-id", id, "--progress", "json", "--infra-retries", "2", "--timeout-multiplier", "3", "--attempts", strconv.Itoa(a.attempts)}
 	for _, agent := range a.agents {
 		args = append(args, "--agent", agent)
 	}

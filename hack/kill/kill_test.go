@@ -1,13 +1,89 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/orchestrator"
 )
+
+// TestPlace says where a run is, by what it tells.
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	r := &run{news: make(chan struct{}), done: make(chan struct{})}
+	reached := make(chan bool)
+	go func() { reached <- r.reach(t.Context(), 2, orchestrator.Deploy) }()
+	place, _ := r.place()
+	require.Equal(t, "before trial 1", place)
+	for _, e := range []orchestrator.Event{
+		{Type: orchestrator.TrialStarted}, {Type: orchestrator.PhaseStarted, Phase: orchestrator.Deploy},
+		{Type: orchestrator.TrialFinished, Message: "graded"}, {Type: orchestrator.TrialStarted},
+	} {
+		r.take(e)
+	}
+	place, finished := r.place()
+	require.Equal(t, "trial 2", place)
+	require.Equal(t, 1, finished)
+	select {
+	case <-reached:
+		t.Fatal("it is not there yet")
+	default:
+	}
+	r.take(orchestrator.Event{Type: orchestrator.PhaseStarted, Phase: orchestrator.Deploy})
+	require.True(t, <-reached)
+	place, _ = r.place()
+	require.Equal(t, "trial 2, deploy", place)
+	close(r.done)
+	require.False(t, r.reach(t.Context(), 3, orchestrator.Deploy), "the run ended before")
+}
+
+// TestTreeSeesWhatIsLeft: a process, a directory and a socket that outlive their run are found.
+func TestTreeSeesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	root, err := os.MkdirTemp("", "gk-") //nolint:usetesting // The name of t.TempDir is too long for the socket below it.
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
+	base := filepath.Join(root, "r")
+	at := filepath.Join(base, "gameday", "c-1")
+	require.NoError(t, os.MkdirAll(at, 0o700))
+	// The shell goes, as a parent that is killed; what it started stays.
+	shell := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & echo $!; read line")
+	shell.Dir = at
+	in, err := shell.StdinPipe()
+	require.NoError(t, err)
+	out, err := shell.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, shell.Start())
+	var pid int
+	_, err = fmt.Fscan(out, &pid)
+	require.NoError(t, err)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(at, "s.sock"))
+	require.NoError(t, err)
+
+	seen := watch(shell.Process.Pid, root, base)
+	seen.look(shell.Process.Pid)
+	seen.stop()
+	require.NoError(t, in.Close())
+	_ = shell.Wait() // Its status is that of read.
+	found := seen.find()
+	require.Len(t, found.processes, 1, found.String())
+	require.Contains(t, found.processes[0], strconv.Itoa(pid))
+	require.NotEmpty(t, found.sockets)
+	require.Equal(t, []string{at, filepath.Join(at, "s.sock")}, found.files)
+
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	require.NoError(t, listener.Close())
+	require.NoError(t, os.RemoveAll(at))
+	require.Zero(t, seen.left().count())
+}
 
 // TestEachVictimOnce kills each victim once in a run of two trials. make kill does it at random moments, several times.
 func TestEachVictimOnce(t *testing.T) {

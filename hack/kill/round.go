@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/results"
 )
@@ -252,7 +253,7 @@ func tear(file string) error {
 }
 
 // judgeCluster: the trial is an infra_error that names the process, or was decided already; it was tried again, and the run
-// went to its end.
+// went to its end. Where further tries failed by themselves, the run has to say so with its exit code.
 func (a *arena) judgeCluster(dir string, k killing, out *report) error {
 	data, err := results.Load(dir)
 	if err != nil {
@@ -260,13 +261,16 @@ func (a *arena) judgeCluster(dir string, k killing, out *report) error {
 	}
 	summary := results.Summarize(data.Run, data.Trials)
 	out.then = fmt.Sprintf("%s, %d/%d scored, %d retried", data.Run.Status, summary.Scored, summary.Planned, summary.Retries)
+	busy := false // The gates of a trial need a machine that is not busy: that is not the kill's doing.
 	for _, t := range data.Trials {
 		if t.Status != results.InfraError {
+			busy = busy || t.Status == results.FaultNotLive
 			continue
 		}
 		first, _, _ := strings.Cut(t.Error.Message, "\n")
 		if !strings.Contains(first, k.name()) || !strings.Contains(first, "killed") {
-			out.then += fmt.Sprintf("; %s also failed by itself: %s", t.Dir, first)
+			out.then += fmt.Sprintf("; %s failed by itself: %s", t.Dir, first)
+			busy = true
 			continue
 		}
 		out.said = fmt.Sprintf("%s (party %s): %s", t.Status, t.Error.Party, first)
@@ -278,6 +282,9 @@ func (a *arena) judgeCluster(dir string, k killing, out *report) error {
 		if out.said, err = decided(dir, k); err != nil {
 			return err
 		}
+	}
+	if busy && out.code == errs.ExitIncomplete && data.Run.Status == results.RunFinished {
+		return nil
 	}
 	if out.code != 0 || data.Run.Status != results.RunFinished || summary.Scored != a.trials() {
 		return fmt.Errorf("the run ended with exit code %d: %s", out.code, out.then)
