@@ -137,13 +137,13 @@ func (c *container) source(hostPath string) (path, within string, err error) {
 		if dir == c.r.cfg.HostPathDir || !below(hostPath, dir) {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(hostPath)
+		onHost, err := filepath.EvalSymlinks(hostPath)
 		if err != nil {
 			return "", "", fmt.Errorf("resolve mount source: %w", err)
 		}
 		for _, dir := range c.r.cfg.Mountable {
-			if base, err := filepath.EvalSymlinks(dir); err == nil && below(real, base) {
-				return real, base, nil
+			if base, err := filepath.EvalSymlinks(dir); err == nil && below(onHost, base) {
+				return onHost, base, nil
 			}
 		}
 		return "", "", fmt.Errorf("resolve mount source %s: it leads out of the node", hostPath)
@@ -152,30 +152,30 @@ func (c *container) source(hostPath string) (path, within string, err error) {
 }
 
 // nodePath finds a path in the node's root directory, as in a chroot, and makes the directory when nothing is there.
-func (c *container) nodePath(path string) (real, within string, err error) {
+func (c *container) nodePath(path string) (onHost, within string, err error) {
 	root := c.r.cfg.HostPathDir
 	if below(path, root) { // The kubelet's volume plugins have moved it already.
 		path = strings.TrimPrefix(path, root)
 	}
-	if real, err = securejoin.SecureJoin(root, path); err != nil {
+	if onHost, err = securejoin.SecureJoin(root, path); err != nil {
 		return "", "", fmt.Errorf("resolve mount source: %w", err)
 	}
-	if _, err := os.Lstat(real); !os.IsNotExist(err) {
-		return real, root, err
+	if _, err := os.Lstat(onHost); !os.IsNotExist(err) {
+		return onHost, root, err
 	}
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return "", "", fmt.Errorf("make mount source: %w", err)
 	}
 	defer dir.Close()
-	rel, err := filepath.Rel(root, real)
+	rel, err := filepath.Rel(root, onHost)
 	if err == nil {
 		err = dir.MkdirAll(rel, 0o755)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("make mount source: %w", err)
 	}
-	return real, root, nil
+	return onHost, root, nil
 }
 
 // below reports whether path is dir or lies in it.

@@ -91,36 +91,36 @@ func (p *localDisks) disk(spec *volume.Spec) (string, error) {
 		return "", fmt.Errorf("local volume source is nil or local path is not set")
 	}
 	path := spec.PersistentVolume.Spec.Local.Path
-	real, err := p.root.inside(path)
+	onHost, err := p.root.inside(path)
 	if err != nil {
 		return "", err
 	}
-	switch info, err := os.Lstat(real); {
+	switch info, err := os.Lstat(onHost); {
 	case err != nil:
 		return "", fmt.Errorf("path %q does not exist", path)
 	case !info.IsDir():
 		return "", fmt.Errorf("only directory and block device are supported")
 	}
-	return real, nil
+	return onHost, nil
 }
 
 func (p *localDisks) NewMounter(spec *volume.Spec, pod *corev1.Pod) (volume.Mounter, error) {
-	real, err := p.disk(spec)
+	onHost, err := p.disk(spec)
 	if err != nil {
 		return nil, err
 	}
 	moved := *spec
 	moved.PersistentVolume = spec.PersistentVolume.DeepCopy()
-	moved.PersistentVolume.Spec.Local.Path = real
+	moved.PersistentVolume.Spec.Local.Path = onHost
 	m, err := p.VolumePlugin.NewMounter(&moved, pod)
 	if err != nil {
 		return nil, p.root.named(err)
 	}
-	account, err := p.accounts.open(real, spec.PersistentVolume.Spec.Capacity.Storage().Value())
+	account, err := p.accounts.open(onHost, spec.PersistentVolume.Spec.Capacity.Storage().Value())
 	if err != nil {
 		return nil, err
 	}
-	return &diskMounter{Mounter: m, pod: pod, dir: real, root: p.root, account: account}, nil
+	return &diskMounter{Mounter: m, pod: pod, dir: onHost, root: p.root, account: account}, nil
 }
 
 // RequiresFSResize says that the volume grows on the node.
@@ -128,11 +128,11 @@ func (p *localDisks) RequiresFSResize() bool { return true }
 
 // NodeExpand gives the volume its new capacity.
 func (p *localDisks) NodeExpand(o volume.NodeResizeOptions) (bool, error) {
-	real, err := p.disk(o.VolumeSpec)
+	onHost, err := p.disk(o.VolumeSpec)
 	if err != nil {
 		return false, err
 	}
-	_, err = p.accounts.open(real, o.NewSize.Value())
+	_, err = p.accounts.open(onHost, o.NewSize.Value())
 	return err == nil, err
 }
 

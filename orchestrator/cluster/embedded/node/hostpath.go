@@ -18,22 +18,22 @@ type nodeRoot string
 
 // inside returns the path on the real host of a path of the node, free of symbolic links. It need not exist.
 func (r nodeRoot) inside(path string) (string, error) {
-	real, err := securejoin.SecureJoin(string(r), filepath.Join("/", path))
+	onHost, err := securejoin.SecureJoin(string(r), filepath.Join("/", path))
 	if err != nil {
 		return "", fmt.Errorf("resolve path %s of the node: %w", path, r.named(err))
 	}
-	return real, nil
+	return onHost, nil
 }
 
 // make makes a directory or an empty file of the node and what it lies in. os.Root keeps a link that somebody puts there
 // meanwhile from being followed.
-func (r nodeRoot) make(real string, directory bool) error {
+func (r nodeRoot) make(onHost string, directory bool) error {
 	root, err := os.OpenRoot(string(r))
 	if err != nil {
 		return r.named(err)
 	}
 	defer root.Close()
-	rel, err := filepath.Rel(string(r), real)
+	rel, err := filepath.Rel(string(r), onHost)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func hostPathOf(spec *volume.Spec) *corev1.HostPathVolumeSource {
 
 // below returns spec with its path moved below the node's root.
 func (p *nodePath) below(spec *volume.Spec) (*volume.Spec, error) {
-	real, err := p.root.inside(hostPathOf(spec).Path)
+	onHost, err := p.root.inside(hostPathOf(spec).Path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +98,10 @@ func (p *nodePath) below(spec *volume.Spec) (*volume.Spec, error) {
 	switch {
 	case spec.Volume != nil && spec.Volume.HostPath != nil:
 		moved.Volume = spec.Volume.DeepCopy()
-		moved.Volume.HostPath.Path = real
+		moved.Volume.HostPath.Path = onHost
 	case spec.PersistentVolume != nil && spec.PersistentVolume.Spec.HostPath != nil:
 		moved.PersistentVolume = spec.PersistentVolume.DeepCopy()
-		moved.PersistentVolume.Spec.HostPath.Path = real
+		moved.PersistentVolume.Spec.HostPath.Path = onHost
 	}
 	return &moved, nil
 }
