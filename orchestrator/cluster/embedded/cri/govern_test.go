@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -77,4 +78,15 @@ func TestStats(t *testing.T) {
 	before := f.NodeCPU()
 	require.NoError(t, f.RemoveContainer(ctx, id))
 	require.GreaterOrEqual(t, f.NodeCPU(), before)
+}
+
+func TestProgramIsToldItsCPULimit(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		quota int64
+		want  int
+	}{{"no limit", 0, 0}, {"a part", 50_000, 1}, {"one", 100_000, 1}, {"more than the machine", 1 << 30, runtime.NumCPU()}} {
+		l := limitsOf(&runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: c.quota})
+		require.Equal(t, c.want, l.goMaxProcs(), c.name)
+	}
 }

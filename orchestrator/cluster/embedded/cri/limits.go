@@ -49,11 +49,13 @@ func (l limits) cri() *runtimeapi.LinuxContainerResources {
 	}
 }
 
-// goMaxProcs is what Go's runtime makes of a cgroup's CPU limit: the limit rounded up, at least 2, at most the machine.
+// goMaxProcs is what a Go program is told of its CPU limit: the limit rounded up, at most the machine. Go's runtime itself would take at
+// least 2; but a program that may use one CPU only hands its work from thread to thread then, which among dozens of
+// programs on a machine costs more than it gives.
 func (l limits) goMaxProcs() int {
 	if l.quota <= 0 || l.period <= 0 {
 		return 0
 	}
 	n := int((l.quota + l.period - 1) / l.period)
-	return min(max(n, 2), runtime.NumCPU())
+	return min(n, runtime.NumCPU())
 }
