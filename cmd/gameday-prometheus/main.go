@@ -1,11 +1,12 @@
-// Command gameday-prometheus runs the heavy programs of the monitoring stack as containers: Prometheus and
-// kube-state-metrics.
+// Command gameday-prometheus runs the heavy programs of the monitoring stack as containers: Prometheus,
+// kube-state-metrics and metrics-server.
 package main
 
 import (
 	"os"
 
 	"github.com/gameday-bench/gameday/workloads/monitoring/kubestate"
+	"github.com/gameday-bench/gameday/workloads/monitoring/metricsserver"
 	"github.com/gameday-bench/gameday/workloads/monitoring/prometheus"
 	"github.com/gameday-bench/gameday/workloads/program"
 	"github.com/gameday-bench/gameday/workloads/program/shell"
@@ -13,6 +14,6 @@ import (
 
 func main() {
 	var registry program.Registry
-	registry.Register(prometheus.Image(), kubestate.Image())
+	registry.Register(prometheus.Image(), kubestate.Image(), metricsserver.Image())
 	os.Exit(program.Main(&registry, shell.Run, os.Args[1:]))
 }

@@ -110,6 +110,7 @@ func (p *plane) start(ctx context.Context) error {
 		func() error { return p.startStorage(ctx, admin) },
 		func() error { return p.startChaos(ctx, admin) },
 		func() error { return p.applyAddons(ctx, admin) },
+		func() error { return p.registerMetrics(ctx, admin) },
 		func() error { return p.assignPodCIDRs(ctx, admin) },
 		func() error { return p.waitReady(ctx, admin) },
 	} {

@@ -68,6 +68,10 @@ func (p *plane) controllerOptions() (*kcmoptions.KubeControllerManagerOptions, e
 	o.KubeCloudShared.NodeMonitorPeriod.Duration = t.NodeMonitorPeriod
 	o.NodeLifecycleController.NodeMonitorGracePeriod.Duration = t.NodeMonitorGrace
 	o.HPAController.HorizontalPodAutoscalerSyncPeriod.Duration = t.HPASync
+	// The autoscaler's other periods are so many of these. They count from a pod's start and from the last need.
+	o.HPAController.HorizontalPodAutoscalerDownscaleStabilizationWindow.Duration = 20 * t.HPASync
+	o.HPAController.HorizontalPodAutoscalerCPUInitializationPeriod.Duration = 20 * t.HPASync
+	o.HPAController.HorizontalPodAutoscalerInitialReadinessDelay.Duration = 2 * t.HPASync
 	o.EndpointController.EndpointUpdatesBatchPeriod.Duration = t.EndpointBatch
 	o.EndpointSliceController.EndpointUpdatesBatchPeriod.Duration = t.EndpointBatch
 	o.EndpointSliceMirroringController.MirroringEndpointUpdatesBatchPeriod.Duration = t.EndpointBatch

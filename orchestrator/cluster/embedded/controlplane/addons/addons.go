@@ -1,10 +1,10 @@
-// Package addons holds the objects that an installer creates in a new cluster: cluster DNS, the rights of the nodes'
-// network components, and the registration of Chaos Mesh's admission webhooks.
+// Package addons holds the objects that an installer creates in a new cluster: cluster DNS, metrics-server, the rights of the
+// nodes' network components, and the registration of Chaos Mesh's admission webhooks.
 package addons
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -19,22 +19,26 @@ import (
 // ChaosNamespace is where Chaos Mesh's own objects live.
 const ChaosNamespace = "chaos-mesh"
 
-//go:embed addons.yaml
-var manifest string
+//go:embed addons.yaml metrics-server.yaml
+var manifests embed.FS
 
 // Objects returns the objects for c in the order in which they are to be created.
 func Objects(c *spec.Cluster) ([]*unstructured.Unstructured, error) {
-	t, err := template.New("addons").Option("missingkey=error").Parse(manifest)
+	t, err := template.New("addons").Option("missingkey=error").ParseFS(manifests, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("parse add-ons: %w", err)
 	}
 	var buf bytes.Buffer
 	data := map[string]any{
 		"DNS": c.Network.DNS.String(), "Domain": c.Network.Domain, "ChaosNamespace": ChaosNamespace,
+		// As often as the autoscaler looks: it would otherwise see the same figures twice, or old ones.
+		"MetricResolution": c.Timing.HPASync.String(),
 		"Reload": reload(c.Timing),
 	}
-	if err := t.Execute(&buf, data); err != nil {
-		return nil, fmt.Errorf("render add-ons: %w", err)
+	for _, name := range []string{"addons.yaml", "metrics-server.yaml"} {
+		if err := t.ExecuteTemplate(&buf, name, data); err != nil {
+			return nil, fmt.Errorf("render add-ons: %w", err)
+		}
 	}
 	var objects []*unstructured.Unstructured
 	d := yaml.NewYAMLOrJSONDecoder(&buf, 4096)
