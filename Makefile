@@ -69,6 +69,14 @@ check: build ## Prove every problem of the catalogue: gameday check problem, (a)
 kill: build ## Kill the parent, the control plane and a node at random moments of a run (SEED=N, ROUNDS=5), and see what is left
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/kill -seed $(or $(SEED),1) -rounds $(or $(ROUNDS),5)
 
+.PHONY: conformance
+conformance: build ## Run Kubernetes' conformance tests (CLUSTERS=1, PROCS=4, ARGS=...) and write docs/conformance.md; the first build takes long
+	cd hack/conformance && $(GO) build -ldflags '$(LDFLAGS) -X k8s.io/component-base/version.gitVersion=v1.35.4' -o $(BIN)/conformance/ \
+	  . github.com/onsi/ginkgo/v2/ginkgo k8s.io/kubernetes/cmd/kubectl
+	cd hack/conformance && $(GO) test -c -vet=off -ldflags '$(LDFLAGS)' -o $(BIN)/conformance/e2e.test k8s.io/kubernetes/test/e2e
+	$(BIN)/conformance/conformance -tools $(BIN)/conformance -gameday $(BIN)/gameday -work .cache/conformance -lists hack/conformance \
+	  -report docs/conformance.md -clusters $(or $(CLUSTERS),1) -procs $(or $(PROCS),4) $(ARGS)
+
 .PHONY: bench
 bench: build ## Measure and print the table of docs/benchmarks.md
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/bench
