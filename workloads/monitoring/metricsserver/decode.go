@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"k8s.io/apimachinery/pkg/types"
@@ -41,7 +42,7 @@ func decode(text []byte, node string, asked time.Time) (*storage.MetricsBatch, e
 			at = time.UnixMilli(*stamp)
 		}
 		parser.Labels(&series)
-		name := series.Get(labels.MetricName)
+		name := series.Get(model.MetricNameLabel)
 		switch name {
 		case "node_cpu_usage_seconds_total", "node_memory_working_set_bytes":
 			add(&machine, name[len("node_"):], value, at)

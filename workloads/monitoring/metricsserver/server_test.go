@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -205,7 +204,7 @@ func TestServesWhatTheKubeletSays(t *testing.T) {
 	for _, path := range []string{"/openapi/v2", "/openapi/v3/apis/metrics.k8s.io/v1beta1"} {
 		code, body = ask("alice", path)
 		require.Equal(t, http.StatusOK, code, path)
-		require.True(t, strings.Contains(body, "NodeMetrics"), path)
+		require.Contains(t, body, "NodeMetrics", path)
 	}
 	code, body = ask("alice", "/metrics")
 	require.Equal(t, http.StatusOK, code)
