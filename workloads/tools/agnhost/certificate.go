@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// porterKeyPair is what porter serves TLS with: the pod's own certificate (CERT_FILE, KEY_FILE), or one for localhost that is
-// made on the spot and that nobody can verify. It is nil for a plain port.
+// localhostFile is where upstream's image has its certificate.
+const localhostFile = "/localhost.crt"
+
+// porterKeyPair is what porter serves TLS with: the pod's own certificate (CERT_FILE, KEY_FILE), or that of the image. It is nil
+// for a plain port.
 func (a *app) porterKeyPair(secure bool) (*tls.Config, error) {
 	if !secure {
 		return nil, nil
@@ -22,6 +25,12 @@ func (a *app) porterKeyPair(secure bool) (*tls.Config, error) {
 	if file := a.sys.Getenv("CERT_FILE"); file != "" {
 		return a.keyPair(file, a.sys.Getenv("KEY_FILE"))
 	}
+	return a.localhostKeyPair()
+}
+
+// localhostKeyPair stands for the certificate for localhost that upstream's image brings as localhostFile: it is made on the
+// spot, and nobody can verify it.
+func (a *app) localhostKeyPair() (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make private key: %w", err)

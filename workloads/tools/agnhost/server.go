@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"strconv"
@@ -30,12 +31,16 @@ func (a *app) serve(ctx context.Context, port int, h http.Handler, config *tls.C
 	return nil
 }
 
-// keyPair reads a certificate with its key from the container's files; with neither name it returns nil.
+// keyPair reads a certificate with its key from the container's files; with neither name it returns nil. The image's own is made
+// when it is asked for.
 func (a *app) keyPair(certFile, keyFile string) (*tls.Config, error) {
 	if certFile == "" && keyFile == "" {
 		return nil, nil
 	}
 	cert, err := program.ReadFile(a.sys.Files, certFile)
+	if errors.Is(err, fs.ErrNotExist) && certFile == localhostFile {
+		return a.localhostKeyPair()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
 	}
