@@ -82,6 +82,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	version, err := release(o.lists)
+	if err != nil {
+		return err
+	}
 	specs, err := listSpecs(ctx, o)
 	if err != nil {
 		return err
@@ -106,7 +110,7 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	return writeReport(o.report, specs, skipped, causes, store)
+	return writeReport(o.report, version, specs, skipped, causes, store)
 }
 
 // choose leaves out what is skipped, has an outcome already, or is not asked for.

@@ -3,32 +3,33 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
-	"runtime/debug"
-	"strings"
+		"strings"
 	"time"
 )
 
 // upstream is the module whose tests these are.
 const upstream = "k8s.io/kubernetes"
 
-func release() string {
-	info, ok := debug.ReadBuildInfo()
-	if ok {
-		for _, dep := range info.Deps {
-			if dep.Path == upstream {
-				return dep.Version
-			}
-		}
+// release is the version of upstream that go.mod in dir requires.
+func release(dir string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return "", fmt.Errorf("read release: %w", err)
 	}
-	return "unknown"
+	m := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(upstream) + ` (v\S+)`).FindSubmatch(data)
+	if m == nil {
+		return "", fmt.Errorf("read release: go.mod does not require %s", upstream)
+	}
+	return string(m[1]), nil
 }
 
 // result is where one test ends up in the report.
 type result struct{ name, note string }
 
 // writeReport writes the report; it fails, after that, when a failed test has no cause or a cause has no failed test.
-func writeReport(path string, specs []string, skipped, causes notes, store *store) error {
+func writeReport(path, version string, specs []string, skipped, causes notes, store *store) error {
 	sections := map[string][]result{}
 	var unexplained, explainedPass []string
 	var first, last time.Time
@@ -66,7 +67,7 @@ func writeReport(path string, specs []string, skipped, causes notes, store *stor
 			sections["passed"] = append(sections["passed"], result{name, ""})
 		}
 	}
-	if err := os.WriteFile(path, []byte(markdown(len(specs), sections, first, last, work)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(markdown(version, len(specs), sections, first, last, work)), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	fmt.Printf("%d tests: %d passed, %d failed, %d skipped, %d not run\n", len(specs), len(sections["passed"]), len(sections["failed"]),
@@ -80,7 +81,7 @@ func writeReport(path string, specs []string, skipped, causes notes, store *stor
 	return nil
 }
 
-func markdown(total int, sections map[string][]result, first, last time.Time, work time.Duration) string {
+func markdown(version string, total int, sections map[string][]result, first, last time.Time, work time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Conformance
 
@@ -96,7 +97,7 @@ The conformance tests of Kubernetes %s, unmodified (`+"`%s/test/e2e`"+`), agains
 | not run | %d |
 | all | %d |
 
-`, release(), upstream, len(sections["passed"]), len(sections["failed"]), len(sections["skipped"]), len(sections["not run"]), total)
+`, version, upstream, len(sections["passed"]), len(sections["failed"]), len(sections["skipped"]), len(sections["not run"]), total)
 	if !first.IsZero() {
 		fmt.Fprintf(&b, "The outcomes are from %s to %s UTC; the tests took %s in sum, several at a time.\n", first.Format("2006-01-02 15:04"),
 			last.Format("2006-01-02 15:04"), work.Round(time.Second))

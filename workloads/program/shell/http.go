@@ -55,7 +55,7 @@ var curlLong = map[string]string{
 }
 
 func curl(c *command) int {
-	f, ok := c.parse("sSiIvX:H:d:o:w:kLm:K:fu:A:GQ:J:E:ZU:gND:", curlLong)
+	f, ok := c.parse("sSiIvX:H:d:o:w:kLm:K:fu:A:GQ:J:E:ZU:gqND:", curlLong)
 	if !ok {
 		return codeUsage
 	}

@@ -3,6 +3,8 @@ package agnhost
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
@@ -124,8 +126,8 @@ func issuerDiscovery(ctx context.Context, a *app, args []string) error {
 		return fmt.Errorf("decode signature: %w", err)
 	}
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature); err != nil || head.Alg != "RS256" {
-		return fmt.Errorf("verify %s signature: %w", head.Alg, err)
+	if !verified(key, head.Alg, sum[:], signature) {
+		return fmt.Errorf("verify %s signature: it is not the issuer's", head.Alg)
 	}
 	if !slices.Contains(claims.Aud, *audience) || a.sys.Clock.Now().Unix() > claims.Exp {
 		return fmt.Errorf("verify claims: audience %v until %v", claims.Aud, time.Unix(claims.Exp, 0))
@@ -146,8 +148,21 @@ func decodePart(part string, v any) error {
 	return nil
 }
 
-// issuerKey finds the issuer's RSA key of an identifier.
-func (a *app) issuerKey(ctx context.Context, issuer, id string) (*rsa.PublicKey, error) {
+// verified tells whether the signature of a digest is that of the key: RS256 with an RSA key, ES256 with one of P-256.
+func verified(key crypto.PublicKey, alg string, digest, signature []byte) bool {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return alg == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, digest, signature) == nil
+	case *ecdsa.PublicKey:
+		const size = 32
+		return alg == "ES256" && len(signature) == 2*size &&
+			ecdsa.Verify(key, digest, new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:]))
+	}
+	return false
+}
+
+// issuerKey finds the issuer's key of an identifier: an RSA key, or one of P-256.
+func (a *app) issuerKey(ctx context.Context, issuer, id string) (crypto.PublicKey, error) {
 	var provider struct {
 		Issuer  string `json:"issuer"`
 		KeysURI string `json:"jwks_uri"`
@@ -169,24 +184,40 @@ func (a *app) issuerKey(ctx context.Context, issuer, id string) (*rsa.PublicKey,
 		return nil, fmt.Errorf("discover issuer: asked %q, answered by %q", issuer, provider.Issuer)
 	}
 	var set struct {
-		Keys []struct{ Kid, Kty, N, E string }
+		Keys []webKey
 	}
 	if err := get(provider.KeysURI, &set); err != nil {
 		return nil, err
 	}
 	for _, k := range set.Keys {
-		if k.Kid != id || k.Kty != "RSA" {
-			continue
+		if k.Kid == id {
+			return k.public()
 		}
-		n, err := base64.RawURLEncoding.DecodeString(k.N)
-		if err != nil {
-			return nil, fmt.Errorf("decode the issuer's key: %w", err)
-		}
-		e, err := base64.RawURLEncoding.DecodeString(k.E)
-		if err != nil {
-			return nil, fmt.Errorf("decode the issuer's key: %w", err)
-		}
-		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
 	}
 	return nil, fmt.Errorf("find the issuer's key %q: not published", id)
+}
+
+// webKey is a JSON web key.
+type webKey struct{ Kid, Kty, Crv, N, E, X, Y string }
+
+func (k webKey) public() (crypto.PublicKey, error) {
+	var failure error
+	number := func(s string) *big.Int {
+		data, err := base64.RawURLEncoding.DecodeString(s)
+		failure = errors.Join(failure, err)
+		return new(big.Int).SetBytes(data)
+	}
+	var key crypto.PublicKey
+	switch {
+	case k.Kty == "RSA":
+		key = &rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}
+	case k.Kty == "EC" && k.Crv == "P-256":
+		key = &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
+	default:
+		return nil, fmt.Errorf("decode the issuer's key: unknown kind %s %s", k.Kty, k.Crv)
+	}
+	if failure != nil {
+		return nil, fmt.Errorf("decode the issuer's key: %w", failure)
+	}
+	return key, nil
 }
