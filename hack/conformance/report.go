@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-		"strings"
+	"strings"
 	"time"
 )
 
