@@ -2,12 +2,9 @@ package embedded
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
@@ -24,7 +21,7 @@ const (
 	maxSocketPath = 107 // sun_path of unix(7), without the final NUL.
 )
 
-// plan fills in everything that the processes of a cluster have to agree on.
+// plan fills in everything that the processes of a cluster have to agree on, but for the ports (leasePorts).
 func plan(want cluster.Spec, dir string, binaries []string) (*spec.Cluster, error) {
 	nodes := want.Nodes
 	if nodes == 0 {
@@ -60,7 +57,7 @@ func plan(want cluster.Spec, dir string, binaries []string) (*spec.Cluster, erro
 		return nil, errs.Hint(errs.Newf(errs.Infra, "plan cluster: socket path %s has %d bytes, the kernel takes %d", longest, len(longest), maxSocketPath),
 			"set TMPDIR or XDG_RUNTIME_DIR to a shorter directory")
 	}
-	return c, choosePorts(c)
+	return c, nil
 }
 
 func timingOf(fidelity string) (spec.Timing, error) {
@@ -71,41 +68,6 @@ func timingOf(fidelity string) (spec.Timing, error) {
 		return spec.Production(), nil
 	}
 	return spec.Timing{}, errs.Hint(errs.Newf(errs.Usage, "plan cluster: unknown fidelity %q", fidelity), "choose fast or production")
-}
-
-// Ports are taken from below the range that the kernel gives to outgoing connections (32768 and up, ip(7)): otherwise one
-// of those could sit on a port between its choice and its use.
-const firstPort, lastPort = 20000, 32700
-
-// choosePorts takes free loopback ports. All are held until the last is chosen, so that none is given twice; between
-// here and the listening process another program can still take one, which then fails to start with that reason.
-func choosePorts(c *spec.Cluster) error {
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			_ = l.Close()
-		}
-	}()
-	targets := []*int{&c.Ports.APIServer, &c.Ports.EtcdClient, &c.Ports.EtcdPeer, &c.Ports.Webhook, &c.Ports.ChaosDaemon}
-	for i := range c.Nodes {
-		targets = append(targets, &c.Nodes[i].KubeletPort)
-	}
-	var last error
-	for range 100 * len(targets) {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // To take a loopback port is not to wait.
-		if err != nil {
-			last = err
-			continue
-		}
-		held = append(held, l)
-		*targets[len(held)-1] = port
-		if len(held) == len(targets) {
-			return nil
-		}
-	}
-	return errs.Hint(errs.With(errs.Infra, fmt.Errorf("find free loopback ports: %w", last)),
-		"free some of the ports %d to %d on 127.0.0.1", firstPort, lastPort)
 }
 
 // BaseDir is where the directories of this user's clusters are: short, because unix sockets are in them.

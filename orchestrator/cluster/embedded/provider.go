@@ -54,6 +54,7 @@ type Cluster struct {
 	rest   *rest.Config
 	log    *slog.Logger
 	dir    *scratch.Dir
+	ports  lease
 	done   chan struct{}
 	down   func() error
 
@@ -127,6 +128,9 @@ func prepare(want cluster.Spec, binaries Binaries, log *slog.Logger) (*Cluster, 
 		processes: map[string]*process{}, expected: map[*process]bool{},
 	}
 	c.down = sync.OnceValue(c.tearDown)
+	if c.ports, err = leasePorts(s); err != nil {
+		return nil, errors.Join(err, c.down())
+	}
 	if err := c.populate(); err != nil {
 		return nil, errors.Join(err, c.down())
 	}
@@ -261,6 +265,7 @@ func (c *Cluster) tearDown() error {
 	}
 	c.mu.Unlock()
 	wg.Wait()
+	c.ports.end()
 	return c.dir.Remove()
 }
 
