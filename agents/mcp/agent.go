@@ -48,7 +48,7 @@ func (a *Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Clou
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	defer dir.Remove()
+	defer func() { _ = dir.Remove() }() // after an error the janitor goes on trying.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	server := NewServer(brief, cloud)

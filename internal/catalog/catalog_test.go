@@ -210,7 +210,7 @@ func TestDigest(t *testing.T) {
 		return d
 	}
 	base := map[string]string{"a.yaml": "x", "sub/b.md": "y"}
-	require.Equal(t, digest(nil, base), digest(nil, base))
+	require.Equal(t, digest(nil, base), digest(nil, map[string]string{"sub/b.md": "y", "a.yaml": "x"}))
 	require.NotEqual(t, digest(nil, base), digest(nil, map[string]string{"a.yaml": "x", "sub/b.md": "z"}))
 	require.NotEqual(t, digest(nil, map[string]string{"a": "xb", "b": ""}), digest(nil, map[string]string{"a": "x", "b": "b"}))
 	yaml := func(name string) bool { return strings.HasSuffix(name, ".yaml") }

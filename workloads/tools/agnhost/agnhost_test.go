@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -267,6 +266,6 @@ func TestConnectWords(t *testing.T) {
 	p := newPod(t, "connect", "127.0.0.1:1")
 	var exit *program.ExitError
 	err := Run(t.Context(), p.sys)
-	require.True(t, errors.As(err, &exit))
+	require.ErrorAs(t, err, &exit)
 	require.EqualError(t, exit.Err, "REFUSED")
 }

@@ -197,22 +197,30 @@ func (a *app) issuerKey(ctx context.Context, issuer, id string) (crypto.PublicKe
 	return nil, fmt.Errorf("find the issuer's key %q: not published", id)
 }
 
-// webKey is a JSON web key.
+// uncompressed is the first octet of a point that is given by both coordinates (SEC 1, section 2.3.3).
+const uncompressed = 4
+
+// webKey is a JSON web key (RFC 7517).
 type webKey struct{ Kid, Kty, Crv, N, E, X, Y string }
 
 func (k webKey) public() (crypto.PublicKey, error) {
 	var failure error
-	number := func(s string) *big.Int {
+	octets := func(s string) []byte {
 		data, err := base64.RawURLEncoding.DecodeString(s)
 		failure = errors.Join(failure, err)
-		return new(big.Int).SetBytes(data)
+		return data
 	}
+	number := func(s string) *big.Int { return new(big.Int).SetBytes(octets(s)) }
 	var key crypto.PublicKey
 	switch {
 	case k.Kty == "RSA":
 		key = &rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}
 	case k.Kty == "EC" && k.Crv == "P-256":
-		key = &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
+		point := append(append([]byte{uncompressed}, octets(k.X)...), octets(k.Y)...)
+		parsed, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		if failure = errors.Join(failure, err); failure == nil {
+			key = parsed
+		}
 	default:
 		return nil, fmt.Errorf("decode the issuer's key: unknown kind %s %s", k.Kty, k.Crv)
 	}

@@ -37,10 +37,10 @@ func TestMountSourcesStayOnTheNode(t *testing.T) {
 		base + "/secret":                     {root + base + "/secret", root},
 		kubelet + "/../secret":               {root + base + "/secret", root},
 	} {
-		real, within, err := c.source(path)
+		at, within, err := c.source(path)
 		require.NoError(t, err, path)
-		require.Equal(t, want, [2]string{real, within}, path)
-		require.DirExists(t, real)
+		require.Equal(t, want, [2]string{at, within}, path)
+		require.DirExists(t, at)
 	}
 	_, _, err = c.source(filepath.Join(kubelet, "pods/outside"))
 	require.ErrorContains(t, err, "leads out of the node")

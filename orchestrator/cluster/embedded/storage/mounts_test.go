@@ -116,7 +116,7 @@ func TestDeletedHostPathVolumeIsNotTheHosts(t *testing.T) {
 	dir := filepath.Join(os.TempDir(), r.ns)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	make := func(name, path string) {
+	bindAndDelete := func(name, path string) {
 		_, err := r.kube.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec: corev1.PersistentVolumeSpec{
@@ -130,10 +130,10 @@ func TestDeletedHostPathVolumeIsNotTheHosts(t *testing.T) {
 		r.bound(name)
 		r.deleteClaim(name)
 	}
-	make(r.ns+"-gone", dir)
+	bindAndDelete(r.ns+"-gone", dir)
 	r.noVolume(r.ns + "-gone")
 	require.DirExists(t, dir)
-	make(r.ns+"-kept", "/data")
+	bindAndDelete(r.ns+"-kept", "/data")
 	r.phase(r.ns+"-kept", corev1.VolumeFailed)
 	r.event("PersistentVolume", r.ns+"-kept", "VolumeFailedDelete", "host_path deleter only supports /tmp/.+ but received provided /data")
 	require.NoError(t, r.kube.CoreV1().PersistentVolumes().Delete(context.Background(), r.ns+"-kept", metav1.DeleteOptions{}))

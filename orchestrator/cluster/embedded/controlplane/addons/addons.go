@@ -33,7 +33,7 @@ func Objects(c *spec.Cluster) ([]*unstructured.Unstructured, error) {
 		"DNS": c.Network.DNS.String(), "Domain": c.Network.Domain, "ChaosNamespace": ChaosNamespace,
 		// As often as the autoscaler looks: it would otherwise see the same figures twice, or old ones.
 		"MetricResolution": c.Timing.HPASync.String(),
-		"Reload": reload(c.Timing),
+		"Reload":           reload(c.Timing),
 	}
 	for _, name := range []string{"addons.yaml", "metrics-server.yaml"} {
 		if err := t.ExecuteTemplate(&buf, name, data); err != nil {
