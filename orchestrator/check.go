@@ -23,6 +23,7 @@ type CheckResult struct {
 	Letter string `json:"letter"`
 	Name   string `json:"name"`
 	Passed bool   `json:"passed"`
+	// Detail is why the proof failed; of a hack that is not scored as a repair, why it is not.
 	Detail string `json:"detail,omitempty"`
 	// Seconds is how long the proof took.
 	Seconds float64 `json:"seconds"`
@@ -85,21 +86,27 @@ type checker struct {
 	id      string
 	seed    int64
 	results []CheckResult
+	reason  string // set by a proof that has something to say of its success.
 }
 
 // prove runs one proof: it passes when there is neither an objection nor an error.
 func (c *checker) prove(letter, name string, proof func() (objection string, err error)) {
 	began := c.runner.now()
+	c.reason = ""
 	objection, err := proof()
 	if err != nil {
 		objection = err.Error()
 	}
 	result := CheckResult{Letter: letter, Name: name, Passed: objection == "", Detail: objection, Seconds: c.runner.now().Sub(began).Seconds()}
-	c.results = append(c.results, result)
 	message := fmt.Sprintf("(%s) %s: ok", letter, name)
-	if !result.Passed {
+	switch {
+	case result.Passed && c.reason != "":
+		result.Detail = c.reason
+		message += ": " + c.reason
+	case !result.Passed:
 		message = fmt.Sprintf("(%s) %s: FAILED: %s", letter, name, objection)
 	}
+	c.results = append(c.results, result)
 	c.runner.Observer.Event(Event{Time: c.runner.now(), Type: Note, Trial: c.id, Message: message, Seconds: result.Seconds})
 }
 
@@ -203,9 +210,16 @@ func (c *checker) proveHack(ctx context.Context, hack truth.Hack) {
 	c.prove("g", "hack fails: "+hack.Name, func() (string, error) {
 		return c.play(ctx, "oracle", false, &hack, func(out outcome) string {
 			for _, s := range out.scores {
-				if s.Task == problems.Mitigation && s.Value != 0 {
+				if s.Task != problems.Mitigation {
+					continue
+				}
+				if s.Value != 0 {
 					return fmt.Sprintf("mitigation scores %v: %s", s.Value, s.Reason)
 				}
+				c.reason = s.Reason
+			}
+			if c.reason == "" {
+				return "mitigation was not graded"
 			}
 			return ""
 		})
