@@ -185,6 +185,19 @@ func (r *run) reach(ctx context.Context, trial int, phase orchestrator.Phase) bo
 	}
 }
 
+// story is what the run told of its trials' ends, for an error.
+func (r *run) story() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, e := range r.events {
+		if e.Type == orchestrator.TrialFinished || e.Type == orchestrator.TrialRetried {
+			all = append(all, strings.TrimSpace(e.Trial+": "+e.Message+" "+e.Error))
+		}
+	}
+	return strings.Join(append(all, r.rest...), "; ")
+}
+
 // unharmed plays a run that nobody kills and returns how long it took.
 func (a *arena) unharmed(ctx context.Context) (time.Duration, error) {
 	r, err := a.start("unharmed")

@@ -101,7 +101,7 @@ func TestEachVictimOnce(t *testing.T) {
 		{victim: aNode, node: 2, trial: 1, phase: orchestrator.Deploy},
 	} {
 		t.Run(k.victim, func(t *testing.T) {
-			r := a.round(t.Context(), k.victim, k)
+			r := a.round(t.Context(), "run-"+k.victim, k) // not a word of the victim's command line
 			t.Log(r.line())
 			require.NoError(t, r.err)
 			if k.victim == parent {

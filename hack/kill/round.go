@@ -115,7 +115,7 @@ func (a *arena) strike(ctx context.Context, r *run, k killing, out *report) ([]b
 			return nil, context.Cause(ctx)
 		}
 	} else if !r.reach(ctx, k.trial, k.phase) {
-		return nil, fmt.Errorf("the run ended before trial %d, %s", k.trial, k.phase)
+		return nil, fmt.Errorf("the run ended before trial %d, %s: %s", k.trial, k.phase, r.story())
 	}
 	words := []string{"control-plane"}
 	if k.victim == aNode {
