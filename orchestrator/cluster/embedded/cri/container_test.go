@@ -82,6 +82,10 @@ func TestLogFormat(t *testing.T) {
 	require.Regexp(t, `(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout F hello world$`, log)
 	require.Regexp(t, `(?m)^\S+Z stderr F to stderr$`, log)
 
+	unended := f.start(nil, "unended")
+	f.ended(unended)
+	require.Regexp(t, `(?m)^\S+Z stdout P no line feed$`, f.logged(unended, "no line feed"))
+
 	long := f.start(nil, "long", "20000")
 	f.ended(long)
 	lines := strings.Split(strings.TrimSpace(f.logged(long, " F ")), "\n")

@@ -165,13 +165,13 @@ func (s *logStream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes a last line that has no end.
+// flush writes a last line that has no end, which makes it a part of one, as containerd has it.
 func (s *logStream) flush() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.line = s.line[:0]
 	if len(s.rest) > 0 {
-		s.entry('F', s.rest)
+		s.entry('P', s.rest)
 		s.rest = nil
 	}
 	s.write()

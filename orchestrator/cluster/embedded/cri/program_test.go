@@ -56,6 +56,8 @@ func runProgram(config string, rest []string) int {
 	case "print":
 		fmt.Println(strings.Join(args[1:], " "))
 		fmt.Fprintln(os.Stderr, "to stderr")
+	case "unended":
+		fmt.Print("no line feed")
 	case "long":
 		n, _ := strconv.Atoi(args[1])
 		fmt.Println(strings.Repeat("x", n))
