@@ -189,7 +189,7 @@ func apiServer(t *testing.T) *httptest.Server {
 			TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList", APIVersion: "discovery.k8s.io/v1"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []discoveryv1.EndpointSlice{slice},
 		},
 	}
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		list, ok := lists[r.URL.Path]
 		switch {
 		case r.Header.Get("Authorization") != "Bearer secret":
@@ -208,6 +208,7 @@ func apiServer(t *testing.T) *httptest.Server {
 		}
 	}))
 	srv.Config.TLSConfig = &tls.Config{}
+	srv.StartTLS()
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
 		srv.Close()
