@@ -149,11 +149,12 @@ func (s *Session) Call(ctx context.Context, name string, args json.RawMessage) (
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	over := ctx.Done() // before ctx is replaced below.
 	go func() {
 		select {
 		case <-s.closed:
 			cancel(ErrClosed)
-		case <-ctx.Done():
+		case <-over:
 		}
 	}()
 	ctx, release := s.meter.bound(ctx)
