@@ -65,6 +65,7 @@ var refusedFlags = []string{
 
 // tree builds the command tree for one run: kubectl's own commands, without those that reach outside.
 func (k *Kubectl) tree(config *rest.Config, r *run, stdin io.Reader) *cobra.Command {
+	adopt() // kubectl reads what it sets while it builds its commands.
 	streams := genericiooptions.IOStreams{In: stdin, Out: r.stdout, ErrOut: r.stderr}
 	root := &cobra.Command{
 		Use: "kubectl", Short: "kubectl controls the Kubernetes cluster manager",
