@@ -108,19 +108,26 @@ func TestDelayReachesShortcuts(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(began), 40*time.Millisecond)
 }
 
+// connected connects a container of p to one of q and returns both ends.
+func connected(t *testing.T, p, q *Pod) (dialled, accepted net.Conn) {
+	t.Helper()
+	l, err := container(t, q).Listen(t.Context(), "tcp", ":9")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	dialled, err = container(t, p).DialContext(testContext(t), "tcp", q.IP().String()+":9")
+	require.NoError(t, err)
+	t.Cleanup(func() { dialled.Close() })
+	accepted, err = l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { accepted.Close() })
+	return dialled, accepted
+}
+
 // TestBytesKeepTheirOrder sends numbers both ways while effects come and go.
 func TestBytesKeepTheirOrder(t *testing.T) {
 	one, two := twoNodes(t)
 	p, q := addPod(t, one, "p"), addPod(t, two, "q")
-	l, err := container(t, q).Listen(t.Context(), "tcp", ":9")
-	require.NoError(t, err)
-	defer l.Close()
-	conn, err := container(t, p).DialContext(testContext(t), "tcp", q.IP().String()+":9")
-	require.NoError(t, err)
-	defer conn.Close()
-	other, err := l.Accept()
-	require.NoError(t, err)
-	defer other.Close()
+	conn, other := connected(t, p, q)
 	const numbers = 500_000
 	var wg sync.WaitGroup
 	for _, c := range [][2]net.Conn{{conn, other}, {other, conn}} {
@@ -186,16 +193,7 @@ func TestShortcutEndsWithItsConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			one, two := twoNodes(t)
-			p, q := addPod(t, one, "p"), addPod(t, two, "q")
-			l, err := container(t, q).Listen(t.Context(), "tcp", ":9")
-			require.NoError(t, err)
-			defer l.Close()
-			conn, err := container(t, p).DialContext(testContext(t), "tcp", q.IP().String()+":9")
-			require.NoError(t, err)
-			defer conn.Close()
-			other, err := l.Accept()
-			require.NoError(t, err)
-			defer other.Close()
+			conn, other := connected(t, addPod(t, one, "p"), addPod(t, two, "q"))
 			require.Eventually(t, func() bool {
 				_, err := conn.Write([]byte{1})
 				require.NoError(t, err)
@@ -206,11 +204,11 @@ func TestShortcutEndsWithItsConnection(t *testing.T) {
 			if errors.Is(end.want, syscall.ECONNRESET) {
 				_, err := conn.Write([]byte("unread"))
 				require.NoError(t, err)
-				s := two.shortcuts.has(ends{local: addrOf(other.LocalAddr()), remote: addrOf(other.RemoteAddr())})
+				s := two.shortcuts.find(ends{local: addrOf(other.LocalAddr()), remote: addrOf(other.RemoteAddr())})
 				require.Eventually(t, s.p.unread, 10*time.Second, time.Millisecond)
 			}
 			end.close(t, other)
-			_, err = conn.Read(make([]byte, 1))
+			_, err := conn.Read(make([]byte, 1))
 			require.ErrorIs(t, err, end.want)
 			if name == "half close" {
 				_, err = conn.Write([]byte("still"))

@@ -62,8 +62,8 @@ func (t *shortcuts) remove(s *splice) {
 	}
 }
 
-// has says whether the connection may have a shortcut.
-func (t *shortcuts) has(e ends) *splice {
+// find returns the connection with these ends, nil when it is not known.
+func (t *shortcuts) find(e ends) *splice {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.splices[e]
@@ -71,7 +71,7 @@ func (t *shortcuts) has(e ends) *splice {
 
 // ask asks the node of the connection's other end for the pipe that its process reads from; nil means not now.
 func (t *shortcuts) ask(e ends, sent uint64) *os.File {
-	if t.has(e) == nil {
+	if t.find(e) == nil {
 		return nil
 	}
 	fd := -1
@@ -90,7 +90,7 @@ func (t *shortcuts) ask(e ends, sent uint64) *os.File {
 
 // grant gives out a pipe of this node, or -1.
 func (t *shortcuts) grant(e ends, sent uint64) int {
-	s := t.has(e)
+	s := t.find(e)
 	if s == nil {
 		return -1
 	}
