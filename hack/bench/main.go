@@ -83,7 +83,10 @@ func measure(ctx context.Context, b *bench, only, out string) error {
 		fmt.Fprintf(os.Stderr, "measuring %s ...\n", m.name)
 		got, err := m.run(ctx, b)
 		if err != nil {
-			got = append(got, row{Name: m.name, Measured: "failed", Note: strings.ReplaceAll(err.Error(), "\n", " ")})
+			// What follows the first line is a cluster's log: too long for a cell.
+			reason, _, _ := strings.Cut(err.Error(), "\n")
+			fmt.Fprintf(os.Stderr, "%s failed: %v\n", m.name, err)
+			got = append(got, row{Name: m.name, Measured: "failed", Note: reason})
 		}
 		fmt.Fprintf(os.Stderr, "measured %s in %s\n", m.name, time.Since(began).Round(time.Second))
 		rows = append(rows, got...)
