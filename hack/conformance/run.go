@@ -64,6 +64,9 @@ func runAll(ctx context.Context, o options, todo []string, store *store) error {
 func createCluster(ctx context.Context, o options, name string) (string, error) {
 	cmd := exec.CommandContext(ctx, o.gameday, "create", "cluster", name, "--nodes", strconv.Itoa(o.nodes), "--fidelity", "production", "-q")
 	cmd.Stderr = os.Stderr
+	// Interrupted, it takes back what it has made; killed, it could not.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = interruptGrace
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("create cluster %s: %w", name, err)
