@@ -1,0 +1,113 @@
+package clustertest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gameday-bench/gameday/orchestrator/stack"
+	"github.com/gameday-bench/gameday/orchestrator/telemetry"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+// siteApp is the application of every Site.
+const siteApp = "hotel"
+
+// Window is over what objectives are measured: it holds a few scrapes.
+const Window = 5 * time.Second
+
+// Site is the hotel application under load, with its monitoring: what users get while something is broken. Its rig's
+// namespace is the application's.
+type Site struct {
+	*Rig
+	App       *workloads.Definition
+	Telemetry *telemetry.Client
+}
+
+// siteOnce deploys the application once for a fixture.
+type siteOnce struct {
+	once sync.Once
+	app  *workloads.Definition
+	err  error
+}
+
+// Site returns the application under rate requests per second, healthy. The first call deploys it, later ones wait until
+// its objectives are met again; a test leaves it repaired.
+func (f *Fixture) Site(t *testing.T, rate float64) *Site {
+	t.Helper()
+	r := f.bare(t)
+	f.site.once.Do(func() { f.site.app, f.site.err = r.deploySite(rate) })
+	require.NoError(t, f.site.err)
+	r.Namespace = f.site.app.Namespace
+	s := &Site{Rig: r, App: f.site.app, Telemetry: telemetry.New(r.REST)}
+	s.Healthy()
+	return s
+}
+
+func (r *Rig) deploySite(rate float64) (*workloads.Definition, error) {
+	apps, err := workloads.LoadCatalog(workloads.Embedded())
+	if err != nil {
+		return nil, err
+	}
+	app, err := apps.Get(siteApp)
+	if err != nil {
+		return nil, err
+	}
+	s, err := stack.New(stack.Params{App: app, Namespace: app.Namespace, Profile: "default", Rate: rate, REST: r.REST})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	defer cancel()
+	return app, s.Deploy(ctx)
+}
+
+// With returns the site for a part of the test.
+func (s *Site) With(t *testing.T) *Site {
+	part := *s
+	part.Rig = s.Rig.With(t)
+	return &part
+}
+
+// Healthy waits until every objective is met and no alert fires.
+func (s *Site) Healthy() {
+	s.T.Helper()
+	s.Eventually("the objectives are met and no alert fires", func() (bool, string) {
+		reason, err := s.Telemetry.Healthy(s.T.Context(), s.App.SLOs, Window, 1)
+		return err == nil && reason == "", fmt.Sprint(reason, err)
+	})
+}
+
+// Unhealthy waits until users notice: an objective is missed or an alert fires. It returns what it saw.
+func (s *Site) Unhealthy() string {
+	s.T.Helper()
+	var reason string
+	s.Eventually("an objective is missed or an alert fires", func() (bool, string) {
+		var err error
+		reason, err = s.Telemetry.Healthy(s.T.Context(), s.App.SLOs, Window, 1)
+		return err == nil && reason != "", fmt.Sprint(err)
+	})
+	s.T.Logf("users notice: %s", reason)
+	return reason
+}
+
+// Value waits until a PromQL expression has a sample for which holds is true, and returns it: the symptom of a fault that
+// telemetry shows elsewhere than at the front door. what completes "the telemetry shows ...".
+func (s *Site) Value(what, expression string, holds func(float64) bool) float64 {
+	s.T.Helper()
+	var value float64
+	s.Eventually("the telemetry shows "+what, func() (bool, string) {
+		series, err := s.Telemetry.Query(s.T.Context(), expression)
+		for _, one := range series {
+			if value = one.Value(); holds(value) {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprint(expression, ": ", series, err)
+	})
+	return value
+}

@@ -1,0 +1,3 @@
+// Package faultprobes tests that what breaks in a cluster shows to the users of an application: each test breaks one
+// thing, sees the symptom in the application's telemetry, repairs it, and sees the application healed.
+package faultprobes
