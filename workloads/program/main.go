@@ -113,6 +113,15 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 	if err != nil {
 		return usage("%w", err)
 	}
+	clk := clock.WithTicker(clock.RealClock{})
+	if c.Conditions != "" {
+		conditions, err := sandbox.OpenConditions(c.Conditions)
+		if err != nil {
+			return usage("%w", err)
+		}
+		tree.Interpose(conditions)
+		clk = conditions.Clock()
+	}
 	hosts := func() (io.ReadCloser, error) { return tree.Open("/etc/hosts") }
 	net, err := sandbox.Inherited(&sandbox.Resolver{ResolvConf: c.ResolvConf, Hosts: hosts})
 	if err != nil {
@@ -127,7 +136,7 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 	}
 	sys := &Sys{
 		Net: net, Files: tree, Env: c.Env, Cwd: tree.Abs("."), Hostname: c.Hostname, Variant: c.Variant, Image: im, Main: argv,
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clock.RealClock{},
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clk,
 	}
 	if sys.Env == nil {
 		sys.Env = map[string]string{}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,6 +166,15 @@ func TestMountIsNotLedOutOfItsDirectory(t *testing.T) {
 	}
 }
 
+// asking is an Interposer that only asks.
+type asking struct{ ask func(op, name string) error }
+
+func (a asking) Before(op, name string) error { return a.ask(op, name) }
+
+func (asking) Data(_, _ string, p []byte) []byte { return p }
+
+func (asking) Attributes(_ string, info fs.FileInfo) fs.FileInfo { return info }
+
 func TestInterposer(t *testing.T) {
 	mine, _, _, _ := disk(t, 4*Block)
 	_, err := put(mine, "/data/a", 0, 1)
@@ -172,7 +182,7 @@ func TestInterposer(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
 	failing := ""
-	mine.Interpose(func(op, name string) error {
+	mine.Interpose(asking{func(op, name string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, op+" "+name)
@@ -180,19 +190,19 @@ func TestInterposer(t *testing.T) {
 			return syscall.EIO
 		}
 		return nil
-	})
+	}})
 	f, err := mine.OpenFile("/data/a", os.O_RDWR, 0)
 	require.NoError(t, err)
 	_, err = f.Read(make([]byte, 1))
 	require.NoError(t, err)
 	for op, do := range map[string]func() error{
-		"read":     func() error { _, err := f.ReadAt(make([]byte, 1), 0); return err },
-		"write":    func() error { _, err := f.WriteString("x"); return err },
-		"truncate": func() error { return f.Truncate(0) },
-		"sync":     f.Sync,
-		"open":     func() error { _, err := mine.Open("/data/a"); return err },
-		"rename":   func() error { return mine.Rename("/data/a", "/data/b") },
-		"stat":     func() error { _, err := mine.Stat("/data/a"); return err },
+		"read":    func() error { _, err := f.ReadAt(make([]byte, 1), 0); return err },
+		"write":   func() error { _, err := f.WriteString("x"); return err },
+		"setattr": func() error { return f.Truncate(0) },
+		"fsync":   f.Sync,
+		"open":    func() error { _, err := mine.Open("/data/a"); return err },
+		"rename":  func() error { return mine.Rename("/data/a", "/data/b") },
+		"getattr": func() error { _, err := mine.Stat("/data/a"); return err },
 	} {
 		failing = op
 		require.ErrorIs(t, do(), syscall.EIO, op)

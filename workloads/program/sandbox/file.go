@@ -8,18 +8,28 @@ import (
 	"syscall"
 )
 
-// Interposer is asked before every operation on a container's files: op is the system call's word for it (open, read, write, sync,
-// truncate, stat, mkdir, rename, ...), name the container path. It may take its time, which the operation then takes too, and
-// an error fails the operation with it. It is called concurrently.
-type Interposer func(op, name string) error
+// Interposer stands between a container and its files, as a file system in user space does. Operations have FUSE's
+// names: lookup, getattr, setattr, readlink, mkdir, unlink, rmdir, symlink, rename, open, read, write, flush, release, fsync,
+// opendir, readdir, releasedir, statfs. name is the container path, with symbolic links followed. Methods are called
+// concurrently.
+type Interposer interface {
+	// Before is asked before every operation. It may take its time, which the operation then takes too, and an error fails
+	// the operation with it.
+	Before(op, name string) error
+	// Data returns what is read in the place of p, which it may change, or written in the place of p, which it may not.
+	Data(op, name string, p []byte) []byte
+	// Attributes returns what getattr says in the place of info.
+	Attributes(name string, info fs.FileInfo) fs.FileInfo
+}
 
 // File is an open file of a container. It is an *os.File whose errors name container paths and whose writes stay within the
 // volume that holds it: a write that does not fit stores what does and fails with ENOSPC.
 type File struct {
 	*os.File
 	name    string
-	account *Account // nil without a limit.
-	ask     Interposer
+	path    string     // The container path without symbolic links.
+	account *Account   // nil without a limit.
+	ask     Interposer // nil without one.
 	// writes makes finding the end of the file and writing there one step, for this descriptor.
 	writes  sync.Mutex
 	appends bool
@@ -37,14 +47,22 @@ func Plain(f *os.File, err error) (*File, error) {
 func (f *File) Name() string { return f.name }
 
 // before asks the interposer.
-func (f *File) before(op string) error {
+func (f *File) before(op, method string) error {
 	if f.ask == nil {
 		return nil
 	}
-	if err := f.ask(op, f.name); err != nil {
+	if err := f.ask.Before(method, f.path); err != nil {
 		return &fs.PathError{Op: op, Path: f.name, Err: err}
 	}
 	return nil
+}
+
+// data is what the interposer makes of p.
+func (f *File) data(method string, p []byte) []byte {
+	if f.ask == nil {
+		return p
+	}
+	return f.ask.Data(method, f.path, p)
 }
 
 // named gives err the container's path.
@@ -57,19 +75,21 @@ func (f *File) named(op string, err error) error {
 
 // Read is that of os.File.
 func (f *File) Read(p []byte) (int, error) {
-	if err := f.before("read"); err != nil {
+	if err := f.before("read", opRead); err != nil {
 		return 0, err
 	}
 	n, err := f.File.Read(p)
+	f.data(opRead, p[:max(n, 0)])
 	return n, f.named("read", err)
 }
 
 // ReadAt is that of os.File.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.before("read"); err != nil {
+	if err := f.before("read", opRead); err != nil {
 		return 0, err
 	}
 	n, err := f.File.ReadAt(p, off)
+	f.data(opRead, p[:max(n, 0)])
 	return n, f.named("read", err)
 }
 
@@ -87,9 +107,10 @@ type (
 
 // Write is that of os.File, within the volume's space.
 func (f *File) Write(p []byte) (int, error) {
-	if err := f.before("write"); err != nil {
+	if err := f.before("write", opWrite); err != nil {
 		return 0, err
 	}
+	p = f.data(opWrite, p)
 	if f.account == nil {
 		n, err := f.File.Write(p)
 		return n, f.named("write", err)
@@ -116,9 +137,10 @@ func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 // WriteAt is that of os.File, within the volume's space.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.before("write"); err != nil {
+	if err := f.before("write", opWrite); err != nil {
 		return 0, err
 	}
+	p = f.data(opWrite, p)
 	if f.account == nil {
 		n, err := f.File.WriteAt(p, off)
 		return n, f.named("write", err)
@@ -135,7 +157,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *File) size() (int64, error) {
-	info, err := f.Stat()
+	info, err := f.File.Stat()
 	if err != nil {
 		return 0, err
 	}
@@ -165,7 +187,7 @@ func (f *File) outcome(size, off int64, written, fits, wanted int, err error) er
 
 // Truncate is that of os.File; a file that grows takes the space at once.
 func (f *File) Truncate(to int64) error {
-	if err := f.before("truncate"); err != nil {
+	if err := f.before("truncate", opSetattr); err != nil {
 		return err
 	}
 	if f.account == nil {
@@ -191,8 +213,32 @@ func (f *File) Truncate(to int64) error {
 
 // Sync is that of os.File.
 func (f *File) Sync() error {
-	if err := f.before("sync"); err != nil {
+	if err := f.before("sync", opFsync); err != nil {
 		return err
 	}
 	return f.named("sync", f.File.Sync())
+}
+
+// Stat is that of os.File.
+func (f *File) Stat() (fs.FileInfo, error) {
+	if err := f.before("stat", opGetattr); err != nil {
+		return nil, err
+	}
+	info, err := f.File.Stat()
+	if err == nil && f.ask != nil {
+		info = f.ask.Attributes(f.path, info)
+	}
+	return info, f.named("stat", err)
+}
+
+// Close is that of os.File. It closes the file also where it fails.
+func (f *File) Close() error {
+	failed := f.before("close", opFlush)
+	if failed == nil {
+		failed = f.before("close", opRelease)
+	}
+	if err := f.File.Close(); err != nil {
+		return f.named("close", err)
+	}
+	return failed
 }

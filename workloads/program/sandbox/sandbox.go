@@ -48,6 +48,9 @@ type Container struct {
 	Hostname string `json:"hostname"`
 	// ResolvConf is the host path of the container's resolv.conf. It is read again for every look-up.
 	ResolvConf string `json:"resolvConf"`
+	// Conditions is the host path of what the node makes the container live with (OpenConditions). Empty means nothing
+	// unusual.
+	Conditions string `json:"conditions,omitempty"`
 }
 
 // Mount is a host directory or file that appears at a container path.

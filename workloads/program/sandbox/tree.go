@@ -120,8 +120,52 @@ func (m mount) close() error {
 	return err
 }
 
-// Interpose has ask asked before every operation. It is called before the tree is used.
+// Interpose puts ask between the container and its files. It is called before the tree is used.
 func (t *Tree) Interpose(ask Interposer) { t.ask = ask }
+
+// methods are the operations of an Interposer that a call consists of.
+var methods = map[string][]string{
+	"open":     {opLookup, opOpen},
+	"readdir":  {opLookup, opOpendir, opReaddir, opReleasedir},
+	"stat":     {opLookup, opGetattr},
+	"lstat":    {opLookup, opGetattr},
+	"statfs":   {opStatfs},
+	"readlink": {opLookup, opReadlink},
+	"mkdir":    {opLookup, opMkdir},
+	"remove":   {opLookup, opUnlink},
+	"rmdir":    {opLookup, opRmdir},
+	"unlinkat": {opLookup, opUnlink},
+	"symlink":  {opLookup, opSymlink},
+	"rename":   {opLookup, opRename},
+	"chmod":    {opLookup, opSetattr},
+	"chtimes":  {opLookup, opSetattr},
+}
+
+// before asks the interposer about a call on what a name resolves to.
+func (t *Tree) before(op string, m mount, rel string) error {
+	if t.ask == nil {
+		return nil
+	}
+	if op == "remove" {
+		if info, err := m.root.Lstat(rel); err == nil && info.IsDir() {
+			op = "rmdir"
+		}
+	}
+	for _, method := range methods[op] {
+		if err := t.ask.Before(method, m.path(rel)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// path is the container path of rel.
+func (m mount) path(rel string) string {
+	if m.file != "" {
+		return m.at
+	}
+	return path.Join(m.at, rel)
+}
 
 // makePoint makes a mount point visible in its parent's listing. A read-only parent stays as it is.
 func (t *Tree) makePoint(at string, dir bool) {
@@ -223,10 +267,8 @@ func (t *Tree) at(op, name string, follow, write bool, do func(m mount, rel stri
 	if err != nil {
 		return err
 	}
-	if t.ask != nil {
-		if err := t.ask(op, t.Abs(name)); err != nil {
-			return &fs.PathError{Op: op, Path: name, Err: err}
-		}
+	if err := t.before(op, m, rel); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	if write && m.readOnly {
 		return &fs.PathError{Op: op, Path: name, Err: syscall.EROFS}
@@ -268,6 +310,7 @@ func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) 
 		if out.File, err = m.root.OpenFile(rel, flag, perm); err != nil {
 			return err
 		}
+		out.path = m.path(rel)
 		if out.account = m.account; before > 0 {
 			m.account.shrink(before, 0)
 		}
@@ -287,7 +330,9 @@ func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", 
 
 func (t *Tree) stat(op, name string, follow bool) (info fs.FileInfo, err error) {
 	err = t.at(op, name, follow, false, func(m mount, rel string) (err error) {
-		info, err = m.root.Lstat(rel)
+		if info, err = m.root.Lstat(rel); err == nil && t.ask != nil {
+			info = t.ask.Attributes(m.path(rel), info)
+		}
 		return err
 	})
 	return info, err
@@ -296,7 +341,7 @@ func (t *Tree) stat(op, name string, follow bool) (info fs.FileInfo, err error) 
 // ReadDir lists a directory, sorted by name.
 func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	var out []fs.DirEntry
-	err := t.at("open", name, true, false, func(m mount, rel string) error {
+	err := t.at("readdir", name, true, false, func(m mount, rel string) error {
 		f, err := m.root.Open(rel)
 		if err != nil {
 			return err
@@ -305,6 +350,10 @@ func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 		out, err = f.ReadDir(-1)
 		return err
 	})
+	var failed *fs.PathError
+	if errors.As(err, &failed) {
+		failed.Op = "open" // As package os has it.
+	}
 	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return out, err
 }
@@ -360,10 +409,8 @@ func (t *Tree) Rename(from, to string) error {
 	case a.root != b.root:
 		return fail(syscall.EXDEV)
 	}
-	if t.ask != nil {
-		if err := t.ask("rename", t.Abs(from)); err != nil {
-			return fail(err)
-		}
+	if err := t.before("rename", a, arel); err != nil {
+		return fail(err)
 	}
 	replaced := b.size(brel)
 	if err := a.root.Rename(arel, brel); err != nil {

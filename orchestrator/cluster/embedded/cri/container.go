@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // containerState is where a container is in its life.
@@ -45,7 +47,8 @@ type container struct {
 	mu     sync.Mutex
 	st     containerState
 	limits limits
-	procs  map[int]*process // The main process and those of exec, by process identifier.
+	clocks sandbox.ClockOffsets // Beside the node's.
+	procs  map[int]*process     // The main process and those of exec, by process identifier.
 	main   *process
 	ended  bool // The main process has ended; nothing new may start.
 	oom    bool
@@ -83,6 +86,9 @@ func (c *container) start() error {
 		if err := c.log.reopen(); err != nil {
 			return err
 		}
+	}
+	if err := c.applyClocks(c.r.NodeClocks()); err != nil {
+		return err
 	}
 	p, err := c.launch(c.mainCommand())
 	if err != nil {

@@ -56,6 +56,13 @@ func runProgram(config string, rest []string) int {
 	case "print":
 		fmt.Println(strings.Join(args[1:], " "))
 		fmt.Fprintln(os.Stderr, "to stderr")
+	case "conditions":
+		conditions, err := sandbox.OpenConditions(c.Conditions)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 70
+		}
+		fmt.Println(conditions.Clocks().Wall, conditions.Clocks().Monotonic, conditions.Before("read", "/tmp/x"))
 	case "unended":
 		fmt.Print("no line feed")
 	case "long":

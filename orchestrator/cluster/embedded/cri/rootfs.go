@@ -63,7 +63,14 @@ func (c *container) prepare() error {
 	}
 	desc := sandbox.Container{
 		Program: c.image.Program, Variant: c.image.Tag, Args: c.argv(), Env: c.environment(), Cwd: c.config.WorkingDir,
-		Root: root, Mounts: mounts, Hostname: host, ResolvConf: c.sandbox.resolvConf(),
+		Root: root, Mounts: mounts, Hostname: host, ResolvConf: c.sandbox.resolvConf(), Conditions: c.conditionsPath(),
+	}
+	conditions, err := sandbox.CreateConditions(c.conditionsPath())
+	if err != nil {
+		return err
+	}
+	if err := conditions.Close(); err != nil {
+		return fmt.Errorf("unmap conditions: %w", err)
 	}
 	data, err := json.Marshal(desc)
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/kubelet/pkg/cri/streaming"
 	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // Pod is one pod on the userspace network.
@@ -74,6 +76,7 @@ type Runtime struct {
 	mu         sync.RWMutex
 	sandboxes  map[string]*sandboxPod
 	containers map[string]*container
+	clocks     sandbox.ClockOffsets // Of the node.
 	closed     bool
 
 	spent spentCPU
