@@ -77,6 +77,10 @@ conformance: build ## Run Kubernetes' conformance tests (CLUSTERS=1, PROCS=4, AR
 	$(BIN)/conformance/conformance -tools $(BIN)/conformance -gameday $(BIN)/gameday -work .cache/conformance -lists hack/conformance \
 	  -report docs/conformance.md -clusters $(or $(CLUSTERS),1) -procs $(or $(PROCS),4) $(ARGS)
 
+.PHONY: soak
+soak: build ## Look for what grows: 200 clusters one after the other, then one under load for an hour (ARGS="-cycles N -load 10m")
+	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/soak $(ARGS)
+
 .PHONY: bench
 bench: build ## Measure and print the table of docs/benchmarks.md
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/bench

@@ -9,39 +9,41 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/tools/clientcmd"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/agents/agentstest"
 	"github.com/gameday-bench/gameday/agents/playbook"
 	"github.com/gameday-bench/gameday/orchestrator/aci"
 	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/telemetry"
 )
 
-// liveKubeconfig names an administrator's kubeconfig of a cluster with Chaos Mesh on it, to try the real thing.
-const liveKubeconfig = "GAMEDAY_TEST_KUBECONFIG"
+// rate is the load on the application, in requests per second.
+const rate = 30
 
-func openLive(t *testing.T, namespace string) *aci.Session {
+// fixture is the cluster of the live tests: the real thing behind the interface.
+var fixture = clustertest.New(&embedded.Provider{}, cluster.Spec{Nodes: 3})
+
+func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }
+
+// openLive opens a session on the rig's cluster, for its namespace.
+func openLive(t *testing.T, r *clustertest.Rig) *aci.Session {
 	t.Helper()
-	path := os.Getenv(liveKubeconfig)
-	if path == "" {
-		t.Skipf("%s is not set", liveKubeconfig)
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
-	require.NoError(t, err)
 	brief := agentstest.Brief()
-	brief.Namespace, brief.Budget = namespace, agents.Budget{}
-	prometheus, jaeger, err := telemetry.Endpoints(config)
+	brief.Namespace, brief.Budget = r.Namespace, agents.Budget{}
+	prometheus, jaeger, err := telemetry.Endpoints(r.REST)
 	require.NoError(t, err)
 	session, err := aci.Open(t.Context(), aci.Config{
-		Brief: brief, Admin: config, Rules: proxy.DefaultRules(),
+		Brief: brief, Admin: r.REST, Rules: proxy.DefaultRules(),
 		Prometheus: proxy.Endpoint{BaseURL: prometheus.URL, Transport: prometheus.Transport},
 		Jaeger:     proxy.Endpoint{BaseURL: jaeger.URL, Transport: jaeger.Transport},
 		Transcript: func(e aci.Entry) error {
-			if os.Getenv("GAMEDAY_TEST_SHOW") != "" {
-				fmt.Printf("--- %s %s (%.0f ms, error %v)\n%.3000s\n", e.Tool, e.Args, e.DurationMS, e.IsError, e.Output)
-			}
+			t.Logf("%s %s (%.0f ms, error %v)\n%.3000s", e.Tool, e.Args, e.DurationMS, e.IsError, e.Output)
 			return nil
 		},
 	})
@@ -65,8 +67,9 @@ func kubectl(t *testing.T, s *aci.Session, command string, stdin ...string) agen
 	return result
 }
 
-func TestLive(t *testing.T) {
-	s := openLive(t, "default")
+// TestLiveHidesTheInjector reads all that a cluster tells about itself.
+func TestLiveHidesTheInjector(t *testing.T) {
+	s := openLive(t, fixture.Rig(t))
 	for _, command := range []string{
 		"get nodes", "get ns", "get all -A", "api-resources", "api-versions", "get crd", "get validatingwebhookconfigurations",
 		"get mutatingwebhookconfigurations", "get events -A", "explain pods.spec.containers.name", "explain networkchaos", "get networkchaos -A",
@@ -80,8 +83,9 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestLivePod takes one pod through what an operator does with pods.
 func TestLivePod(t *testing.T) {
-	s := openLive(t, "default")
+	s := openLive(t, fixture.Rig(t))
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"box","labels":{"app":"box","gameday.dev/mark":"x"}},"spec":{"terminationGracePeriodSeconds":1,"containers":[{"name":"box","image":"registry.local/library/busybox:1.36","command":["sh","-c","echo started; while true; do echo tick; sleep 1; done"]}]}}`
 	kubectl(t, s, "delete pod box --ignore-not-found")
 	require.False(t, kubectl(t, s, "apply -f -", pod).IsError)
@@ -132,22 +136,9 @@ func TestLivePod(t *testing.T) {
 	require.FileExists(t, config.Kubeconfig)
 }
 
-// TestLiveHold keeps a session open for as long as GAMEDAY_TEST_HOLD says, for trying agents' own tools by hand.
-func TestLiveHold(t *testing.T) {
-	hold, err := time.ParseDuration(os.Getenv("GAMEDAY_TEST_HOLD"))
-	if err != nil {
-		t.Skip("GAMEDAY_TEST_HOLD is not set")
-	}
-	s := openLive(t, "default")
-	dir := os.Getenv("GAMEDAY_TEST_DIR")
-	_, err = s.Connect(dir)
-	require.NoError(t, err)
-	<-time.After(hold)
-}
-
-// TestLiveTools calls every reading tool against the application hotel (gameday create cluster --app hotel).
+// TestLiveTools calls every reading tool against the application hotel under load.
 func TestLiveTools(t *testing.T) {
-	s := openLive(t, "hotel")
+	s := openLive(t, fixture.Site(t, rate).Rig)
 	for _, tc := range []struct {
 		tool, want string
 		args       m
@@ -167,17 +158,28 @@ func TestLiveTools(t *testing.T) {
 		{"kubectl", "", m{"command": "exec deploy/geo -- sh -c 'nslookup mysql-geo; nc -zv mysql-geo 3306; curl -s -m 3 -i frontend:5000/ | head -5; wget -qO- http://frontend:5000/healthz'"}},
 	} {
 		r := do(t, s, tc.tool, tc.args)
-		if !r.IsError {
-			require.Contains(t, r.Output, tc.want, "%s %v", tc.tool, tc.args)
-		}
+		require.False(t, r.IsError, "%s %v: %s", tc.tool, tc.args, r.Output)
+		require.Contains(t, r.Output, tc.want, "%s %v", tc.tool, tc.args)
 	}
 }
 
-// TestLivePlaybook lets the playbook work on whatever is wrong with the application now.
+// TestLivePlaybook lets the playbook find and mend a service that was scaled to nothing.
 func TestLivePlaybook(t *testing.T) {
-	s := openLive(t, "hotel")
+	site := fixture.Site(t, rate)
+	scale := func(replicas string) {
+		_, err := site.Kube.AppsV1().Deployments(site.Namespace).Patch(context.WithoutCancel(t.Context()), "geo", types.MergePatchType,
+			[]byte(`{"spec":{"replicas":`+replicas+`}}`), metav1.PatchOptions{}, "scale")
+		require.NoError(t, err)
+	}
+	scale("0")
+	t.Cleanup(func() { scale("1") })
+	site.Unhealthy()
+	s := openLive(t, site.Rig)
 	require.NoError(t, playbook.Agent{}.Solve(t.Context(), s.Brief(), s))
-	out, err := json.MarshalIndent(s.Submission(), "", " ")
-	require.NoError(t, err)
-	fmt.Println(string(out), s.Usage())
+	got := s.Submission()
+	require.NotNil(t, got.Detection)
+	require.True(t, got.Detection.Anomaly)
+	require.NotNil(t, got.Localization)
+	require.Contains(t, fmt.Sprint(got.Localization.Components), "geo")
+	site.Healthy()
 }
