@@ -183,6 +183,16 @@ func TestCommands(t *testing.T) {
 		{line: "debug geo --image=x --custom=/etc/passwd", want: confined, failed: true},
 		{line: "cp /etc/passwd geo:/tmp/x", want: confined, failed: true},
 		{line: "cp geo:/tmp/x ../../x", want: confined, failed: true},
+		{line: "cp geo:/tmp/x /tmp/x", want: confined, failed: true},
+		// A stream that breaks fails the copy, and nothing but the copy.
+		{line: "cp geo:/tmp/x x", want: "Error from server", failed: true},
+		{line: "cp cm.yaml geo:/tmp/x", want: "Error from server", failed: true},
+		{line: "cp cm.yaml", want: "source and destination are required", failed: true},
+		{line: "cp cm.yaml dir", want: confined, failed: true},
+		{line: "cp cm.yaml other.yaml", want: "must be a remote file", failed: true},
+		{line: "cp geo:/a geo:/b", want: "must be a local file", failed: true},
+		{line: "cp a/b/geo:/a x", want: "canonical format", failed: true},
+		{line: "cp geo: x", want: "filepath can not be empty", failed: true},
 		{line: "diff -f " + outside, want: confined, failed: true},
 		// What is refused.
 		{line: "config view --raw", want: "kubectl config is refused: the connection is fixed", failed: true},

@@ -15,7 +15,6 @@ import (
 	"k8s.io/kubectl/pkg/cmd/autoscale"
 	"k8s.io/kubectl/pkg/cmd/certificates"
 	"k8s.io/kubectl/pkg/cmd/clusterinfo"
-	"k8s.io/kubectl/pkg/cmd/cp"
 	"k8s.io/kubectl/pkg/cmd/create"
 	"k8s.io/kubectl/pkg/cmd/debug"
 	"k8s.io/kubectl/pkg/cmd/delete"
@@ -115,7 +114,7 @@ func commandGroups(f cmdutil.Factory, streams genericiooptions.IOStreams) templa
 		}},
 		{Message: "Troubleshooting and Debugging Commands:", Commands: []*cobra.Command{
 			describe.NewCmdDescribe("kubectl", f, streams), logs.NewCmdLogs(f, streams), cmdexec.NewCmdExec(f, streams),
-			cp.NewCmdCp(f, streams), auth.NewCmdAuth(f, streams), debug.NewCmdDebug(f, streams), events.NewCmdEvents(f, streams),
+			cpCommand(f, streams), auth.NewCmdAuth(f, streams), debug.NewCmdDebug(f, streams), events.NewCmdEvents(f, streams),
 		}},
 		{Message: "Advanced Commands:", Commands: []*cobra.Command{
 			diffCommand(f, streams), apply.NewCmdApply("kubectl", f, streams), patch.NewCmdPatch(f, streams),
