@@ -155,7 +155,7 @@ func TestLiveTools(t *testing.T) {
 		{"kubectl", "mysql-geo", m{"command": "get pods -o wide"}},
 		{"kubectl", "NAME", m{"command": "top nodes"}},
 		{"kubectl", "information_schema", m{"command": "exec deploy/mysql-geo -- sh -c 'mysql -uroot -p$MYSQL_ROOT_PASSWORD -e \"show databases\"'"}},
-		{"kubectl", "", m{"command": "exec deploy/geo -- sh -c 'nslookup mysql-geo; nc -zv mysql-geo 3306; curl -s -m 3 -i frontend:5000/ | head -5; wget -qO- http://frontend:5000/healthz'"}},
+		{"kubectl", "200 OK", m{"command": "exec deploy/geo -- sh -c 'nslookup mysql-geo; nc -zv mysql-geo 3306; curl -s -m 3 -i frontend:8080/healthz | head -5; wget -qO- http://frontend:8080/readyz'"}},
 	} {
 		r := do(t, s, tc.tool, tc.args)
 		require.False(t, r.IsError, "%s %v: %s", tc.tool, tc.args, r.Output)
