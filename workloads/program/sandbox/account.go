@@ -30,6 +30,7 @@ type book struct {
 	used     atomic.Int64 // Bytes, whole blocks.
 	changes  atomic.Int64 // Counts charges and releases.
 	inodes   atomic.Int64 // As of the last Recount.
+	counted  atomic.Int64 // changes as of the last Recount.
 }
 
 // OpenAccount maps the account at path, which is made when it does not exist. The caller closes it.
@@ -102,10 +103,12 @@ func (a *Account) shrink(from, to int64) {
 	}
 }
 
-// Recount sets the account to what the files below dir really take, unless something was written meanwhile: then the next
-// Recount will tell. It finds what was written past the account, by programs that know only the host's files.
+// Recount sets the account to what the files below dir really take, unless something was charged since the Recount before:
+// what is charged may not be written yet. Then a later Recount will tell. It finds what was written past the account, by
+// programs that know only the host's files.
 func (a *Account) Recount(dir string) error {
 	changes, used := a.book.changes.Load(), a.book.used.Load()
+	settled := a.book.counted.Swap(changes) == changes
 	var bytes, inodes int64
 	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -125,7 +128,7 @@ func (a *Account) Recount(dir string) error {
 		return fmt.Errorf("count volume: %w", err)
 	}
 	a.book.inodes.Store(inodes)
-	if a.book.changes.Load() == changes {
+	if settled && a.book.changes.Load() == changes {
 		a.book.used.CompareAndSwap(used, bytes)
 	}
 	return nil

@@ -117,6 +117,15 @@ func TestRecountFindsWhatWasWrittenPastTheAccount(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ENOSPC)
 }
 
+func TestRecountLeavesAWriteUnderWay(t *testing.T) {
+	_, _, account, dir := disk(t, 4*Block)
+	require.EqualValues(t, Block, account.grow(0, Block), "charged, and written a moment later")
+	require.NoError(t, account.Recount(dir))
+	require.EqualValues(t, Block, account.Used())
+	require.NoError(t, account.Recount(dir))
+	require.Zero(t, account.Used(), "whoever charged it was killed")
+}
+
 func TestVolumeIsNeverOverfull(t *testing.T) {
 	const blocksPerVolume = 64
 	mine, theirs, account, dir := disk(t, blocksPerVolume*Block)
