@@ -2,8 +2,9 @@
 // writes what came of it.
 //
 // It builds nothing: `make conformance` builds upstream's test binary (k8s.io/kubernetes/test/e2e), the ginkgo command and
-// kubectl from the module cache and passes their directory. The tests run in batches, and after each batch the outcome is
-// on disk: a run that was interrupted goes on with --resume, and --only reruns what failed.
+// kubectl from the module cache and passes their directory. The tests run in batches: first those that may run beside others,
+// then the serial ones, one at a time. After each batch, also an interrupted one, the outcome is on disk: a run that was
+// interrupted goes on with --resume, and --only reruns what failed. An outcome names the build that it is of.
 package main
 
 import (
@@ -38,6 +39,8 @@ type options struct {
 	only     string
 	render   bool
 	existing string
+	// build is what the gameday executable says it is.
+	build string
 }
 
 func main() {
@@ -48,10 +51,10 @@ func main() {
 	flag.StringVar(&o.lists, "lists", ".", "directory with skipped.yaml and causes.yaml")
 	flag.StringVar(&o.report, "report", "", "Markdown file to write")
 	flag.IntVar(&o.clusters, "clusters", 1, "clusters at a time")
-	flag.IntVar(&o.procs, "procs", 4, "tests at a time on each cluster")
+	flag.IntVar(&o.procs, "procs", 8, "tests at a time on each cluster")
 	flag.IntVar(&o.nodes, "nodes", 3, "worker nodes of each cluster")
-	flag.IntVar(&o.batch, "batch", 48, "tests per batch")
-	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "longest time of one batch")
+	flag.IntVar(&o.batch, "batch", 200, "tests per batch")
+	flag.DurationVar(&o.timeout, "timeout", time.Hour, "longest time of one batch")
 	flag.DurationVar(&o.deadline, "deadline", 0, "start no batch after this time; 0 for none")
 	flag.StringVar(&o.focus, "focus", "", "run only the tests whose names match this expression")
 	flag.BoolVar(&o.resume, "resume", false, "keep the outcomes of the last run and run only what it did not come to")
@@ -104,6 +107,9 @@ func run(ctx context.Context, o options) error {
 	if !o.render {
 		todo, err := choose(specs, skipped, store, o)
 		if err != nil {
+			return err
+		}
+		if o.build, err = buildOf(ctx, o.gameday); err != nil {
 			return err
 		}
 		if err := runAll(ctx, o, todo, store); err != nil {

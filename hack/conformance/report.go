@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // upstream is the module whose tests these are.
@@ -32,19 +31,12 @@ type result struct{ name, note string }
 func writeReport(path, version string, specs []string, skipped, causes notes, store *store) error {
 	sections := map[string][]result{}
 	var unexplained, explainedPass []string
-	var first, last time.Time
-	var work time.Duration
+	from := origin{builds: map[string][]string{}}
 	for _, name := range specs {
 		note, skip := skipped[name]
 		o, done := store.get(name)
 		if done {
-			if begin := o.At.Add(-o.Took); first.IsZero() || begin.Before(first) {
-				first = begin
-			}
-			if o.At.After(last) {
-				last = o.At
-			}
-			work += o.Took
+			from.add(o)
 		}
 		cause, explained := causes[name]
 		switch {
@@ -67,7 +59,7 @@ func writeReport(path, version string, specs []string, skipped, causes notes, st
 			sections["passed"] = append(sections["passed"], result{name, ""})
 		}
 	}
-	if err := os.WriteFile(path, []byte(markdown(version, len(specs), sections, first, last, work)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(markdown(version, len(specs), sections, from)), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	fmt.Printf("%d tests: %d passed, %d failed, %d skipped, %d not run\n", len(specs), len(sections["passed"]), len(sections["failed"]),
@@ -81,7 +73,7 @@ func writeReport(path, version string, specs []string, skipped, causes notes, st
 	return nil
 }
 
-func markdown(version string, total int, sections map[string][]result, first, last time.Time, work time.Duration) string {
+func markdown(version string, total int, sections map[string][]result, from origin) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Conformance
 
@@ -98,10 +90,7 @@ The conformance tests of Kubernetes %s, unmodified (`+"`%s/test/e2e`"+`), agains
 | all | %d |
 
 `, version, upstream, len(sections["passed"]), len(sections["failed"]), len(sections["skipped"]), len(sections["not run"]), total)
-	if !first.IsZero() {
-		fmt.Fprintf(&b, "The outcomes are from %s to %s UTC; the tests took %s in sum, several at a time.\n", first.Format("2006-01-02 15:04"),
-			last.Format("2006-01-02 15:04"), work.Round(time.Second))
-	}
+	from.write(&b)
 	for _, s := range []struct{ key, title, column string }{
 		{"failed", "Failed", "cause"}, {"skipped", "Skipped", "reason"}, {"not run", "Not run", "what is known"},
 	} {

@@ -23,12 +23,43 @@ const maxMessage = 4 << 10
 // interruptGrace is how long Ginkgo may take to end after it was asked to.
 const interruptGrace = 90 * time.Second
 
+// batch are tests that run together, procs at a time.
+type batch struct {
+	tests []string
+	procs int
+}
+
+// serial is how upstream marks a test that no other may run beside.
+const serial = "[Serial]"
+
+// plan makes batches of at most size tests. The serial tests come last, by themselves: in a batch with others all but one
+// process would wait for them.
+func plan(tests []string, size, procs int) []batch {
+	var alone, together []string
+	for _, name := range tests {
+		if strings.Contains(name, serial) {
+			alone = append(alone, name)
+		} else {
+			together = append(together, name)
+		}
+	}
+	var out []batch
+	for part := range slices.Chunk(together, size) {
+		out = append(out, batch{part, min(procs, len(part))})
+	}
+	for part := range slices.Chunk(alone, size) {
+		out = append(out, batch{part, 1})
+	}
+	return out
+}
+
 // runAll spreads the tests in batches over the clusters.
 func runAll(ctx context.Context, o options, todo []string, store *store) error {
 	start := time.Now()
-	batches := make(chan []string, len(todo)/o.batch+1)
-	for batch := range slices.Chunk(todo, o.batch) {
-		batches <- batch
+	planned := plan(todo, o.batch, o.procs)
+	batches := make(chan batch, len(planned))
+	for _, b := range planned {
+		batches <- b
 	}
 	close(batches)
 	group, ctx := errgroup.WithContext(ctx)
@@ -46,11 +77,11 @@ func runAll(ctx context.Context, o options, todo []string, store *store) error {
 				}
 				defer deleteCluster(o, name)
 			}
-			for batch := range batches {
+			for b := range batches {
 				if o.deadline > 0 && time.Since(start) > o.deadline {
 					return nil
 				}
-				if err := runBatch(ctx, o, name, kubeconfig, batch, store); err != nil {
+				if err := runBatch(ctx, o, name, kubeconfig, b, store); err != nil {
 					return err
 				}
 			}
@@ -83,7 +114,7 @@ func deleteCluster(o options, name string) {
 
 // runBatch runs some tests and stores their outcomes. Failing tests are no error; tests that the batch did not come to in its
 // time have no outcome.
-func runBatch(ctx context.Context, o options, cluster, kubeconfig string, batch []string, store *store) error {
+func runBatch(ctx context.Context, o options, cluster, kubeconfig string, b batch, store *store) error {
 	dir, err := os.MkdirTemp(o.work, cluster+"-"+time.Now().UTC().Format("150405")+"-")
 	if err != nil {
 		return fmt.Errorf("make directory of batch: %w", err)
@@ -93,14 +124,14 @@ func runBatch(ctx context.Context, o options, cluster, kubeconfig string, batch 
 		return fmt.Errorf("make log of batch: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, filepath.Join(o.tools, "ginkgo"), "--procs="+strconv.Itoa(o.procs), "--timeout="+o.timeout.String(),
-		"--no-color", "--silence-skips", "--json-report=report.json", "--output-dir="+dir, "--focus="+focusOn(batch),
+	cmd := exec.CommandContext(ctx, filepath.Join(o.tools, "ginkgo"), "--procs="+strconv.Itoa(b.procs), "--timeout="+o.timeout.String(),
+		"--no-color", "--silence-skips", "--json-report=report.json", "--output-dir="+dir, "--focus="+focusOn(b.tests),
 		filepath.Join(o.tools, "e2e.test"), "--", "--kubeconfig="+kubeconfig, "--provider=skeleton", "--disable-log-dump",
 		"--kubectl-path="+filepath.Join(o.tools, "kubectl"), "--system-pods-startup-timeout=2m")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = interruptGrace
-	fmt.Printf("%s: %d tests, log in %s\n", cluster, len(batch), log.Name())
+	fmt.Printf("%s: %d tests, log in %s\n", cluster, len(b.tests), log.Name())
 	runErr := cmd.Run()
 	var exit *exec.ExitError
 	if runErr != nil && !errors.As(runErr, &exit) {
@@ -116,6 +147,7 @@ func runBatch(ctx context.Context, o options, cluster, kubeconfig string, batch 
 		if !ok {
 			continue
 		}
+		out.Build = o.build
 		counts[out.State]++
 		if err := store.put(out); err != nil {
 			return err

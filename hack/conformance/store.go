@@ -20,6 +20,8 @@ type outcome struct {
 	Took    time.Duration `json:"took"`
 	// At is when it ended.
 	At time.Time `json:"at"`
+	// Build is what was tested.
+	Build string `json:"build"`
 }
 
 // store keeps outcomes in a file, one JSON object per line; the last one of a test counts. It is safe for concurrent use.

@@ -15,7 +15,7 @@ import (
 
 func netTools() map[string]tool {
 	return map[string]tool{
-		"curl": curl, "wget": wget, "nslookup": nslookup, "dig": dig, "host": nslookup, "nc": nc, "getent": getent, "ping": ping,
+		"curl": curl, "wget": wget, "nslookup": nslookup, "dig": dig, "host": nslookup, "nc": nc, "getent": getent, "ip": ip, "ping": ping,
 	}
 }
 

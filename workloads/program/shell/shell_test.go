@@ -52,6 +52,9 @@ func (n fakeNet) LookupHost(_ context.Context, host string) ([]string, error) {
 	if to, ok := n.hosts[host]; ok {
 		return []string{to}, nil
 	}
+	if host == "geo-1" { // The pod's own line of /etc/hosts.
+		return []string{"10.244.0.7"}, nil
+	}
 	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
@@ -155,6 +158,7 @@ func TestShell(t *testing.T) {
 		{name: "env", script: `env | grep SERVICE; A=1 env | grep ^A=; printenv PORT`, want: "SERVICE=geo\nA=1\n8080\n"},
 		{name: "image command", script: `MYSQL_PWD=x mysql -e 'SELECT 1'; mysql`, want: "mysql -e|SELECT 1 pw=x\n", code: 3, errContains: "Access denied"},
 		{name: "command -v", script: `command -v curl sh; which nosuch || echo none; type mysql`, want: "/bin/curl\n/bin/sh\nnone\n/bin/mysql\n"},
+		{name: "ip", script: `ip link add dummy0 type dummy || ip a | grep -c inet`, want: "2\n", errContains: "ip: RTNETLINK answers: Operation not permitted"},
 		{name: "sums", script: `printf abc | sha256sum; printf abc | md5sum -`, want: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n900150983cd24fb0d6963f7d28e17f72  -\n"},
 		{name: "substitution and heredoc", script: "cat <<EOF\n$(hostname) $(whoami)\nEOF", want: "geo-1 root\n"},
 		{name: "function and while", script: `f() { echo "f:$1"; }; f x; while read a b; do echo "$b"; done <<EOF

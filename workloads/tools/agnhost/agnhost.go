@@ -44,6 +44,7 @@ func subcommands() map[string]subcommand {
 		"logs-generator":                        logsGenerator,
 		"mounttest":                             mountTest,
 		"netexec":                               netexec,
+		"nettest":                               nettest,
 		"pause":                                 pause,
 		"porter":                                porter,
 		"serve-hostname":                        serveHostname,
