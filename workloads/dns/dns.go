@@ -29,7 +29,7 @@ const Version = "v" + coremain.CoreVersion
 // Image is CoreDNS's image.
 func Image() program.Image {
 	return program.Image{
-		Repository: "registry.local/coredns/coredns", Tags: []string{Version}, Entrypoint: []string{"/coredns"}, Program: Run,
+		Repository: "registry.local/coredns/coredns", Tags: []string{Version}, User: program.NonRoot, Entrypoint: []string{"/coredns"}, Program: Run,
 	}
 }
 

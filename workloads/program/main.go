@@ -135,7 +135,7 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 		}
 	}
 	sys := &Sys{
-		Net: net, Files: tree, Env: c.Env, Cwd: tree.Abs("."), Hostname: c.Hostname, Variant: c.Variant, Image: im, Main: argv,
+		Net: net, Files: tree, Env: c.Env, Cwd: tree.Abs("."), User: c.User, Hostname: c.Hostname, Variant: c.Variant, Image: im, Main: argv,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clk,
 	}
 	if sys.Env == nil {

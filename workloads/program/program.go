@@ -41,6 +41,8 @@ type Sys struct {
 	Env map[string]string
 	// Cwd is the working directory.
 	Cwd string
+	// User is who the program runs as.
+	User User
 	// Hostname is the name of the pod (or the host).
 	Hostname string
 	// Variant is the build variant: the tag of the image that the program was started from.
@@ -73,6 +75,9 @@ type Network interface {
 	LookupHost(ctx context.Context, host string) ([]string, error)
 }
 
+// User is who a container's processes are.
+type User = sandbox.User
+
 // File is an open file of a container.
 type File = sandbox.File
 
@@ -101,6 +106,8 @@ type FileWriter interface {
 // FileAttributes changes what is known about files.
 type FileAttributes interface {
 	Symlink(to, name string) error
+	// Chown changes the owner; an id of -1 stays as it is.
+	Chown(name string, uid, gid int) error
 	Chmod(name string, mode fs.FileMode) error
 	Chtimes(name string, atime, mtime time.Time) error
 }

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// NonRoot is the user of distroless images.
+const NonRoot = 65532
+
 // Image is a container image: one program under the tags of its build variants.
 type Image struct {
 	// Repository is the image's name with its registry, for example registry.local/hotel/frontend.
@@ -22,6 +25,8 @@ type Image struct {
 	// Cmd are the arguments of a container that gives neither command nor arguments. An image with a Cmd and no Entrypoint
 	// takes the container's arguments for the command line, as busybox does.
 	Cmd []string
+	// User is the user that the image names, 0 for root.
+	User uint32
 	// Program is what the image runs; nil when Binary is set.
 	Program Func
 	// Binary is the executable that has the program, for one that is too heavy for every process to carry. It lies beside the
@@ -80,13 +85,14 @@ type Listing struct {
 	Program    string   `json:"program"`
 	Entrypoint []string `json:"entrypoint,omitempty"`
 	Cmd        []string `json:"cmd,omitempty"`
+	User       uint32   `json:"user,omitempty"`
 }
 
 // Listings describes every image, sorted by repository.
 func (r *Registry) Listings() []Listing {
 	out := []Listing{}
 	for _, im := range r.Images() {
-		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint, im.Cmd})
+		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint, im.Cmd, im.User})
 	}
 	return out
 }

@@ -31,13 +31,22 @@ func System(im *Image, args []string) (*Sys, error) {
 		return nil, err
 	}
 	s := &Sys{
-		Net: osNetwork{}, Files: osFiles{}, Args: args, Env: environ(os.Environ()), Cwd: cwd, Hostname: host, Image: im,
+		Net: osNetwork{}, Files: osFiles{}, Args: args, Env: environ(os.Environ()), Cwd: cwd, User: currentUser(), Hostname: host, Image: im,
 		Variant: os.Getenv("GAMEDAY_VARIANT"), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Clock: clock.RealClock{},
 	}
 	if s.Variant == "" {
 		s.Variant = im.Tags[0]
 	}
 	return s, nil
+}
+
+func currentUser() User {
+	u := User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	groups, _ := os.Getgroups() // It cannot fail where there are users.
+	for _, g := range groups {
+		u.Groups = append(u.Groups, uint32(g))
+	}
+	return u
 }
 
 func environ(list []string) map[string]string {
@@ -94,7 +103,7 @@ func (osFiles) FileSystem(name string) (FileSystem, error) {
 	}
 	size := int64(st.Blocks) * st.Bsize
 	return FileSystem{
-		Device: "overlay", MountedOn: "/", Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize,
+		Device: "overlay", Type: "overlay", MountedOn: "/", Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize,
 	}, nil
 }
 
@@ -103,6 +112,7 @@ func (osFiles) Remove(name string) error                     { return os.Remove(
 func (osFiles) RemoveAll(name string) error                  { return os.RemoveAll(name) }
 func (osFiles) Rename(from, to string) error                 { return os.Rename(from, to) }
 func (osFiles) Symlink(to, name string) error                { return os.Symlink(to, name) }
+func (osFiles) Chown(name string, uid, gid int) error        { return os.Chown(name, uid, gid) }
 func (osFiles) Chmod(name string, mode fs.FileMode) error    { return os.Chmod(name, mode) }
 func (osFiles) Chtimes(name string, atime, mtime time.Time) error {
 	return os.Chtimes(name, atime, mtime)

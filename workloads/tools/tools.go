@@ -11,7 +11,7 @@ import (
 // Images returns the images.
 func Images() []program.Image {
 	return append([]program.Image{
-		{Repository: "registry.local/pause", Tags: []string{"3.10"}, Program: Pause},
+		{Repository: "registry.local/pause", Tags: []string{"3.10"}, User: 65535, Program: Pause},
 		{Repository: "registry.local/library/busybox", Tags: []string{"1.36"}, Cmd: []string{"sh"}, Program: sh},
 	}, upstream()...)
 }

@@ -18,7 +18,7 @@ func upstream() []program.Image {
 	const registry = "registry.k8s.io/e2e-test-images/"
 	shell := []string{"sh"}
 	return append(agnhost.Images(),
-		program.Image{Repository: "registry.k8s.io/pause", Tags: []string{"3.10.1"}, Name: "upstream/pause", Program: Pause},
+		program.Image{Repository: "registry.k8s.io/pause", Tags: []string{"3.10.1"}, User: 65535, Name: "upstream/pause", Program: Pause},
 		program.Image{Repository: registry + "busybox", Tags: []string{"1.37.0-1"}, Cmd: shell, Program: sh, Commands: map[string]program.Func{"hexdump": hexdump}},
 		program.Image{Repository: registry + "jessie-dnsutils", Tags: []string{"1.7"}, Cmd: shell, Program: sh},
 		program.Image{Repository: registry + "nginx", Tags: []string{"1.14-4", "1.15-4"}, Program: webserver},

@@ -25,7 +25,7 @@ const Version = "2.3.1"
 func Images() []program.Image {
 	image := func(name string, setup service.Setup, later ...string) program.Image {
 		return program.Image{
-			Repository: "registry.local/hotel/" + name, Tags: append([]string{Version}, later...), Program: service.Program(name, setup),
+			Repository: "registry.local/hotel/" + name, User: program.NonRoot, Tags: append([]string{Version}, later...), Program: service.Program(name, setup),
 		}
 	}
 	return []program.Image{

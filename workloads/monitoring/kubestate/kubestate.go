@@ -25,7 +25,7 @@ import (
 // Image is kube-state-metrics' image.
 func Image() program.Image {
 	return program.Image{
-		Repository: "registry.local/kube-state-metrics/kube-state-metrics", Tags: []string{"v2.17.0"}, Program: Run,
+		Repository: "registry.local/kube-state-metrics/kube-state-metrics", Tags: []string{"v2.17.0"}, User: 65534, Program: Run,
 	}
 }
 

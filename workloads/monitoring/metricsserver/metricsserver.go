@@ -26,7 +26,7 @@ const Version = "0.7.2"
 // Image is metrics-server's image.
 func Image() program.Image {
 	return program.Image{
-		Repository: "registry.local/metrics-server/metrics-server", Tags: []string{"v" + Version}, Program: Run,
+		Repository: "registry.local/metrics-server/metrics-server", Tags: []string{"v" + Version}, User: 65534, Program: Run,
 	}
 }
 

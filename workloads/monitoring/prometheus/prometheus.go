@@ -44,7 +44,7 @@ const reloadPeriod = 2 * time.Second
 // Image is Prometheus's image.
 func Image() program.Image {
 	return program.Image{
-		Repository: "registry.local/prom/prometheus", Tags: []string{"v" + Version},
+		Repository: "registry.local/prom/prometheus", User: 65534, Tags: []string{"v" + Version},
 		Entrypoint: []string{"/bin/prometheus"}, Program: Run,
 	}
 }

@@ -148,7 +148,7 @@ func TestFileSystems(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, "/", all[0].MountedOn)
-	require.Equal(t, FileSystem{Device: "/dev/vdb", MountedOn: "/data", Size: 16 * Block, Used: 4 * Block, Free: 12 * Block}, all[1])
+	require.Equal(t, FileSystem{Device: "/dev/vdb", Type: "ext4", MountedOn: "/data", Size: 16 * Block, Used: 4 * Block, Free: 12 * Block}, all[1])
 	of, err := mine.FileSystem("/data/a")
 	require.NoError(t, err)
 	require.Equal(t, all[1], of)

@@ -42,6 +42,10 @@ type Container struct {
 	Cwd string `json:"cwd,omitempty"`
 	// Root is the host directory that holds the container's root file system.
 	Root string `json:"root"`
+	// ReadOnlyRoot refuses writes to the root file system; the mounts have their own say.
+	ReadOnlyRoot bool `json:"readOnlyRoot,omitempty"`
+	// User is who the processes are.
+	User User `json:"user"`
 	// Mounts lie over Root, later ones over earlier ones.
 	Mounts []Mount `json:"mounts,omitempty"`
 	// Hostname is what the container calls itself.
@@ -58,6 +62,8 @@ type Mount struct {
 	ContainerPath string `json:"containerPath"`
 	HostPath      string `json:"hostPath"`
 	ReadOnly      bool   `json:"readOnly,omitempty"`
+	// Memory is set for a tmpfs: what it holds is memory of the node.
+	Memory bool `json:"memory,omitempty"`
 	// Within is the host directory that HostPath lies below and that no symbolic link leads out of, whatever others make
 	// of the directories in between. Empty means that HostPath is nobody else's to change.
 	Within string `json:"within,omitempty"`

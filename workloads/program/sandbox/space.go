@@ -10,8 +10,11 @@ import (
 type FileSystem struct {
 	// Device is the name in df's first column.
 	Device string
+	// Type is the kind of file system, as mount(8) names it.
+	Type string
 	// MountedOn is a container path.
 	MountedOn string
+	ReadOnly  bool
 	// Size, Used and Free are in bytes. Free is what a write can take; it may be less than Size - Used.
 	Size, Used, Free int64
 }
@@ -25,8 +28,16 @@ func (t *Tree) FileSystems() ([]FileSystem, error) {
 	}
 	out := []FileSystem{root}
 	for i := len(t.mounts) - 1; i >= 0; i-- { // Shortest path first.
-		if m := t.mounts[i]; m.account != nil {
+		switch m := t.mounts[i]; {
+		case m.at == "/" || m.file != "":
+		case m.account != nil:
 			out = append(out, m.space())
+		case m.memory:
+			space, err := t.FileSystem(m.at)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, space)
 		}
 	}
 	return out, nil
@@ -51,14 +62,22 @@ func (t *Tree) FileSystem(name string) (FileSystem, error) {
 			return err
 		}
 		size := int64(st.Blocks) * st.Bsize
-		out = FileSystem{Device: "overlay", MountedOn: m.at, Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize}
+		device := "overlay"
+		if m.memory {
+			device = "tmpfs"
+		}
+		out = FileSystem{Device: device, Type: device, MountedOn: m.at, ReadOnly: m.readOnly, Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize}
 		return nil
 	})
 	return out, err
 }
 
 func (m mount) space() FileSystem {
-	return FileSystem{Device: "/dev/vdb", MountedOn: m.at, Size: m.account.Capacity(), Used: m.account.Used(), Free: m.account.Free()}
+	device, kind := "/dev/vdb", "ext4"
+	if m.memory {
+		device, kind = "tmpfs", "tmpfs"
+	}
+	return FileSystem{Device: device, Type: kind, MountedOn: m.at, ReadOnly: m.readOnly, Size: m.account.Capacity(), Used: m.account.Used(), Free: m.account.Free()}
 }
 
 // size is that of the regular file rel, 0 when it is something else or shared with another name.

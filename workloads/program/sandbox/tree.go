@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 // the root and the mounts can be reached (os.Root). It is safe for concurrent use.
 type Tree struct {
 	cwd    string
+	user   User
 	mounts []mount // longest container path first; the last is the root.
 	ask    Interposer
 }
@@ -27,6 +29,7 @@ type mount struct {
 	root     *os.Root
 	file     string // name below root when the mount is a single file.
 	readOnly bool
+	memory   bool     // A tmpfs.
 	account  *Account // of the volume that this is a part of; nil without a limit.
 }
 
@@ -38,12 +41,12 @@ const maxLinks = 40
 
 // NewTree opens the container's root and mounts. Mount points that the root lacks are made.
 func NewTree(c *Container) (*Tree, error) {
-	t := &Tree{cwd: path.Clean("/" + c.Cwd)}
+	t := &Tree{cwd: path.Clean("/" + c.Cwd), user: c.User}
 	root, err := os.OpenRoot(c.Root)
 	if err != nil {
 		return nil, fmt.Errorf("open container root: %w", err)
 	}
-	t.mounts = append(t.mounts, mount{at: "/", root: root})
+	t.mounts = append(t.mounts, mount{at: "/", root: root, readOnly: c.ReadOnlyRoot})
 	for _, m := range c.Mounts {
 		if err := t.mount(m); err != nil {
 			t.Close()
@@ -102,7 +105,7 @@ func openMount(m Mount) (out mount, isDir bool, err error) {
 	if isDir = info.IsDir(); !isDir {
 		rel, out.file = filepath.Split(rel)
 	}
-	out.readOnly = m.ReadOnly
+	out.readOnly, out.memory = m.ReadOnly, m.Memory
 	if rel = filepath.Clean(rel); rel == "." {
 		out.root = base
 		return out, isDir, nil
@@ -223,6 +226,9 @@ func (t *Tree) resolve(op, name string, follow bool) (mount, string, error) {
 	rest := strings.Split(strings.TrimPrefix(t.Abs(name), "/"), "/")
 	done, links := "/", 0
 	for len(rest) > 0 && rest[0] != "" {
+		if err := t.search(done); err != nil {
+			return mount{}, "", &fs.PathError{Op: op, Path: name, Err: err}
+		}
 		next := path.Join(done, rest[0])
 		rest = rest[1:]
 		m, rel := t.find(next)
@@ -303,6 +309,10 @@ func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) 
 	out := &File{name: t.Abs(name), ask: t.ask, appends: flag&os.O_APPEND != 0}
 	write := flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND) != 0
 	err := t.at("open", name, true, write, func(m mount, rel string) (err error) {
+		made, err := t.admit(m, rel, flag)
+		if err != nil {
+			return err
+		}
 		var before int64
 		if m.account != nil && flag&os.O_TRUNC != 0 {
 			before = m.size(rel)
@@ -311,6 +321,9 @@ func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) 
 			return err
 		}
 		out.path = m.path(rel)
+		if made {
+			t.own(m, rel)
+		}
 		if out.account = m.account; before > 0 {
 			m.account.shrink(before, 0)
 		}
@@ -322,6 +335,27 @@ func (t *Tree) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) 
 	return out, nil
 }
 
+// admit checks that a file may be opened with these flags, and reports whether that makes it.
+func (t *Tree) admit(m mount, rel string, flag int) (made bool, err error) {
+	if t.user.UID == 0 && t.user.GID == 0 {
+		return false, nil
+	}
+	if _, err := m.root.Lstat(rel); errors.Is(err, fs.ErrNotExist) {
+		if flag&os.O_CREATE == 0 {
+			return false, err
+		}
+		return true, t.place(m, rel)
+	}
+	want := fs.FileMode(mayRead)
+	if flag&(os.O_RDWR|os.O_TRUNC) != 0 {
+		want |= mayWrite
+	}
+	if flag&os.O_WRONLY != 0 {
+		want = mayWrite
+	}
+	return false, t.access(m, rel, want)
+}
+
 // Stat follows symbolic links.
 func (t *Tree) Stat(name string) (fs.FileInfo, error) { return t.stat("stat", name, true) }
 
@@ -330,7 +364,7 @@ func (t *Tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", 
 
 func (t *Tree) stat(op, name string, follow bool) (info fs.FileInfo, err error) {
 	err = t.at(op, name, follow, false, func(m mount, rel string) (err error) {
-		if info, err = m.root.Lstat(rel); err == nil && t.ask != nil {
+		if info, err = m.lstat(rel); err == nil && t.ask != nil {
 			info = t.ask.Attributes(m.path(rel), info)
 		}
 		return err
@@ -342,12 +376,18 @@ func (t *Tree) stat(op, name string, follow bool) (info fs.FileInfo, err error) 
 func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	var out []fs.DirEntry
 	err := t.at("readdir", name, true, false, func(m mount, rel string) error {
+		if err := t.access(m, rel, mayRead); err != nil {
+			return err
+		}
 		f, err := m.root.Open(rel)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		out, err = f.ReadDir(-1)
+		list, err := f.ReadDir(-1)
+		for _, e := range list {
+			out = append(out, entry{e, m, path.Join(rel, e.Name())})
+		}
 		return err
 	})
 	var failed *fs.PathError
@@ -369,23 +409,40 @@ func (t *Tree) Readlink(name string) (to string, err error) {
 
 // MkdirAll makes a directory and the parents that it lacks.
 func (t *Tree) MkdirAll(name string, perm fs.FileMode) error {
-	return t.at("mkdir", name, true, true, func(m mount, rel string) error { return m.root.MkdirAll(rel, perm) })
+	return t.at("mkdir", name, true, true, func(m mount, rel string) error {
+		missing := m.missing(rel)
+		if len(missing) > 0 {
+			if err := t.place(m, missing[0]); err != nil {
+				return err
+			}
+		}
+		if err := m.root.MkdirAll(rel, perm); err != nil {
+			return err
+		}
+		for _, dir := range missing {
+			t.own(m, dir)
+		}
+		return nil
+	})
 }
 
 // Remove removes a file or an empty directory. A mount point is busy.
 func (t *Tree) Remove(name string) error {
-	return t.remove("remove", name, (*os.Root).Remove)
+	return t.remove("remove", name, t.displace, (*os.Root).Remove)
 }
 
 // RemoveAll removes name and all that it holds; what does not exist is no error.
 func (t *Tree) RemoveAll(name string) error {
-	return t.remove("unlinkat", name, (*os.Root).RemoveAll)
+	return t.remove("unlinkat", name, t.displaceAll, (*os.Root).RemoveAll)
 }
 
-func (t *Tree) remove(op, name string, do func(*os.Root, string) error) error {
+func (t *Tree) remove(op, name string, may func(mount, string) error, do func(*os.Root, string) error) error {
 	return t.at(op, name, false, true, func(m mount, rel string) error {
 		if rel == "." || m.file != "" {
 			return syscall.EBUSY
+		}
+		if err := may(m, rel); err != nil {
+			return err
 		}
 		return m.release(rel, func() error { return do(m.root, rel) })
 	})
@@ -412,6 +469,9 @@ func (t *Tree) Rename(from, to string) error {
 	if err := t.before("rename", a, arel); err != nil {
 		return fail(err)
 	}
+	if err := cmp.Or(t.displace(a, arel), t.displace(b, brel), t.place(b, brel)); err != nil {
+		return fail(err)
+	}
 	replaced := b.size(brel)
 	if err := a.root.Rename(arel, brel); err != nil {
 		return fail(err)
@@ -424,15 +484,34 @@ func (t *Tree) Rename(from, to string) error {
 
 // Symlink makes name a symbolic link that says to.
 func (t *Tree) Symlink(to, name string) error {
-	return t.at("symlink", name, false, true, func(m mount, rel string) error { return m.root.Symlink(to, rel) })
+	return t.at("symlink", name, false, true, func(m mount, rel string) error {
+		if err := t.place(m, rel); err != nil {
+			return err
+		}
+		if err := m.root.Symlink(to, rel); err != nil {
+			return err
+		}
+		t.own(m, rel)
+		return nil
+	})
 }
 
 // Chmod changes name's permissions.
 func (t *Tree) Chmod(name string, mode fs.FileMode) error {
-	return t.at("chmod", name, true, true, func(m mount, rel string) error { return m.root.Chmod(rel, mode) })
+	return t.at("chmod", name, true, true, func(m mount, rel string) error {
+		if info, err := m.lstat(rel); err == nil && !t.user.owns(info) {
+			return syscall.EPERM
+		}
+		return m.root.Chmod(rel, mode)
+	})
 }
 
-// Chtimes changes name's times of access and modification.
+// Chtimes changes name's times of access and modification, for its owner and whoever may write to it.
 func (t *Tree) Chtimes(name string, atime, mtime time.Time) error {
-	return t.at("chtimes", name, true, true, func(m mount, rel string) error { return m.root.Chtimes(rel, atime, mtime) })
+	return t.at("chtimes", name, true, true, func(m mount, rel string) error {
+		if info, err := m.lstat(rel); err == nil && !t.user.owns(info) && !t.user.May(info, mayWrite) {
+			return syscall.EACCES
+		}
+		return m.root.Chtimes(rel, atime, mtime)
+	})
 }

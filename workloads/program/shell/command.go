@@ -20,7 +20,7 @@ type tool func(c *command) int
 // tools are the tools by name.
 func tools() map[string]tool {
 	all := map[string]tool{}
-	for _, group := range []map[string]tool{fileTools(), textTools(), systemTools(), netTools(), archiveTools()} {
+	for _, group := range []map[string]tool{fileTools(), textTools(), systemTools(), userTools(), netTools(), archiveTools()} {
 		maps.Copy(all, group)
 	}
 	return all

@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gameday-bench/gameday/workloads/program"
 )
@@ -280,29 +279,6 @@ func readlink(c *command) int {
 		c.printf("%s\n", to)
 	}
 	return 0
-}
-
-func stat(c *command) int {
-	f, ok := c.parse("c:Lf", map[string]string{"format": "c"})
-	if !ok {
-		return codeUsage
-	}
-	return c.each(f.rest, func(name string) error {
-		info, err := c.sys.Files.Lstat(c.abs(name))
-		if err != nil {
-			return err
-		}
-		if format := f.value("c", ""); format != "" {
-			c.printf("%s\n", strings.NewReplacer("%n", name, "%s", strconv.FormatInt(info.Size(), 10),
-				"%a", strconv.FormatUint(uint64(info.Mode().Perm()), 8), "%A", modeString(info.Mode()),
-				"%Y", strconv.FormatInt(info.ModTime().Unix(), 10), "%U", "root", "%G", "root",
-				"%y", info.ModTime().UTC().Format(time.RFC3339)).Replace(format))
-			return nil
-		}
-		c.printf("  File: %s\n  Size: %d\nAccess: (%04o/%s)  Uid: (    0/    root)   Gid: (    0/    root)\nModify: %s\n",
-			name, info.Size(), info.Mode().Perm(), modeString(info.Mode()), info.ModTime().UTC().Format("2006-01-02 15:04:05.000000000 -0700"))
-		return nil
-	})
 }
 
 func tee(c *command) int {

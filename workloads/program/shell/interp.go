@@ -23,8 +23,9 @@ func (c *command) script(source, name string, params []string, options ...string
 	if err != nil {
 		return c.fail(codeUsage, "%v", err)
 	}
+	environ := &containerEnviron{Environ: c.env, c: c}
 	runner, err := interp.New(
-		interp.Env(c.env), interp.Dir("/"), interp.StdIO(c.in, c.out, c.err),
+		interp.Env(environ), interp.Dir("/"), interp.StdIO(c.in, c.out, c.err),
 		interp.Params(slices.Concat(options, []string{"--"}, params)...),
 		interp.CallHandler(call),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return c.execHandler }),
@@ -34,6 +35,8 @@ func (c *command) script(source, name string, params []string, options ...string
 	if err != nil {
 		return c.fail(codeUsage, "%v", err)
 	}
+	runner.Reset()
+	environ.started = true
 	// The option Dir looks for the directory on the host; the field does not.
 	runner.Dir = c.dir
 	err = runner.Run(c.ctx, file)
@@ -61,7 +64,7 @@ func call(_ context.Context, args []string) ([]string, error) {
 func (c *command) execHandler(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
 	sub := &command{
-		ctx: ctx, sys: c.sys, name: args[0], args: args[1:], dir: hc.Dir, env: hc.Env,
+		ctx: ctx, sys: c.sys, name: args[0], args: args[1:], dir: hc.Dir, env: hc.Env, nested: true,
 		in: hc.Stdin, out: hc.Stdout, err: hc.Stderr,
 	}
 	if sub.in == nil {
@@ -116,7 +119,26 @@ func (c *command) openHandler(ctx context.Context, name string, flag int, perm o
 	if !path.IsAbs(name) {
 		name = path.Join(hc.Dir, name)
 	}
-	return c.sys.Files.OpenFile(name, flag, perm)
+	f, err := c.sys.Files.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, c.redirectError(name, flag, err)
+	}
+	return f, nil
+}
+
+// redirectError says why a redirection failed in the words of busybox's shell.
+func (c *command) redirectError(name string, flag int, err error) error {
+	does, why := "open", reason(err)
+	if flag&os.O_CREATE != 0 {
+		does = "create"
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		why = "no such file"
+		if flag&os.O_CREATE != 0 {
+			why = "nonexistent directory"
+		}
+	}
+	return &fs.PathError{Op: c.name + ": can't " + does, Path: name, Err: errors.New(why)}
 }
 
 func (c *command) statHandler(ctx context.Context, name string, follow bool) (fs.FileInfo, error) {
@@ -136,11 +158,14 @@ func (c *command) readDirHandler(ctx context.Context, name string) ([]fs.DirEntr
 	return c.sys.Files.ReadDir(name)
 }
 
-// accessHandler answers by existence: a container's processes are root in it.
+// accessHandler answers for the container's user.
 func (c *command) accessHandler(ctx context.Context, name string, mode interp.AccessMode) error {
 	info, err := c.statHandler(ctx, name, true)
 	if err != nil {
 		return err
+	}
+	if !c.sys.User.May(info, fs.FileMode(mode)) {
+		return errors.New("permission denied")
 	}
 	const execute = 0b001
 	if mode&execute != 0 && !info.IsDir() && info.Mode()&0o111 == 0 {

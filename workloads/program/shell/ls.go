@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 func ls(c *command) int {
@@ -101,7 +102,12 @@ func (c *command) listEntry(name string, info fs.FileInfo, f flags) {
 			name += " -> " + to
 		}
 	}
-	c.printf("%s 1 root root %8s %s %s\n", modeString(info.Mode()), size, info.ModTime().UTC().Format("Jan _2 15:04"), name)
+	links := uint64(1)
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		links = st.Nlink
+	}
+	user, group := c.owners(info, f.has("n"))
+	c.printf("%s %4d %-8s %-8s %9s %s %s\n", modeString(info.Mode()), links, user, group, size, info.ModTime().UTC().Format("Jan _2 15:04"), name)
 }
 
 // modeString writes a mode as ls does: Go marks symbolic links and sticky directories in its own way.
@@ -117,7 +123,21 @@ func modeString(m fs.FileMode) string {
 	case m&fs.ModeNamedPipe != 0:
 		kind = "p"
 	}
-	return kind + m.Perm().String()[1:]
+	bits := []byte(m.Perm().String()[1:])
+	for _, special := range []struct {
+		bit    fs.FileMode
+		at     int
+		letter byte
+	}{{fs.ModeSetuid, 2, 's'}, {fs.ModeSetgid, 5, 's'}, {fs.ModeSticky, 8, 't'}} {
+		if m&special.bit == 0 {
+			continue
+		}
+		if bits[special.at] == '-' {
+			special.letter -= 'a' - 'A'
+		}
+		bits[special.at] = special.letter
+	}
+	return kind + string(bits)
 }
 
 func human(n int64) string {

@@ -3,10 +3,12 @@
 package shell
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -61,6 +63,8 @@ type command struct {
 	err  io.Writer
 	// found is set when there is such a command, whatever its exit code.
 	found bool
+	// nested is set for a command that a shell runs.
+	nested bool
 }
 
 func newCommand(ctx context.Context, sys *program.Sys, argv []string) *command {
@@ -129,15 +133,32 @@ func (c *command) execFile() int {
 		c.found = true
 		return c.program(own)
 	}
-	data, err := program.ReadFile(c.sys.Files, c.abs(c.name))
-	if err != nil {
+	info, err := c.sys.Files.Stat(c.abs(c.name))
+	if errors.Is(err, fs.ErrNotExist) {
 		return codeNotFound
 	}
 	c.found = true
-	if !strings.HasPrefix(string(data), "#!") {
-		return c.fail(codeCannotRun, "exec format error")
+	if err != nil {
+		return c.cannotRun(reason(err))
+	}
+	if info.IsDir() || info.Mode().Perm()&0o111 == 0 || !c.sys.User.May(info, 1) {
+		return c.cannotRun("Permission denied")
+	}
+	data, err := program.ReadFile(c.sys.Files, c.abs(c.name))
+	if err != nil {
+		return c.cannotRun(reason(err))
+	}
+	// What has no interpreter a shell takes for a script of its own.
+	if !strings.HasPrefix(string(data), "#!") && !c.nested || bytes.IndexByte(data, 0) >= 0 {
+		return c.cannotRun("exec format error")
 	}
 	return c.script(string(data), c.name, c.args)
+}
+
+// cannotRun says why a command that exists does not run.
+func (c *command) cannotRun(why string) int {
+	fmt.Fprintf(c.err, "sh: %s: %s\n", c.name, why)
+	return codeCannotRun
 }
 
 // imageCommand is a command-line tool that the image brings.

@@ -256,3 +256,22 @@ func TestCancel(t *testing.T) {
 	require.Error(t, shell.Run(ctx, b.sys, []string{"sh", "-c", "sleep 600; echo no"}))
 	require.Empty(t, b.out.String())
 }
+
+// The interpreter asks the host for some things when it is not told.
+func TestNothingOfTheHost(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	b.sys.User = program.User{UID: 1000, GID: 2000}
+	tmp := t.TempDir()
+	b.sys.Env["TMPDIR"] = tmp
+	require.Zero(t, b.run(t, "sh", "-c", `echo ~root ~nobody ~daemon $UID $EUID $GID $(echo $UID) $TMPDIR`))
+	require.Equal(t, "~root ~nobody ~daemon 1000 1000 2000 1000 "+tmp+"\n", b.out.String())
+	b.run(t, "bash", "-c", `eval 'cat <(echo hi)'`)
+	require.Contains(t, b.err.String(), "cannot create fifo")
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.NoError(t, os.WriteFile(filepath.Join(tmp, "sh-interp-1"), []byte("the host's"), 0o600))
+	require.NotZero(t, b.run(t, "sh", "-c", "cat < "+tmp+"/sh-interp-1"))
+	require.Contains(t, b.err.String(), "can't open")
+}

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -15,8 +16,8 @@ import (
 
 func systemTools() map[string]tool {
 	return map[string]tool{
-		"env": env, "printenv": printenv, "ps": ps, "date": date, "hostname": hostname, "id": id, "whoami": whoami,
-		"sleep": sleep, "df": df, "kill": kill, "which": which, "type": which, "hash": noop, "uname": uname, "basename": basename,
+		"env": env, "printenv": printenv, "ps": ps, "date": date, "hostname": hostname,
+		"sleep": sleep, "df": df, "mount": mount, "kill": kill, "which": which, "type": which, "hash": noop, "uname": uname, "basename": basename,
 		"dirname": dirname, "timeout": timeout, "nproc": nproc, "sync": noop, "clear": noop, "tty": tty, "uptime": uptime,
 	}
 }
@@ -70,7 +71,8 @@ func ps(c *command) int {
 	if len(c.sys.Main) > 0 {
 		main = strings.Join(c.sys.Main, " ")
 	}
-	c.printf("PID   USER     TIME  COMMAND\n    1 root      0:00 %s\n   17 root      0:00 %s\n", main, strings.Join(append([]string{c.name}, c.args...), " "))
+	user := c.nameOf(passwdFile, c.sys.User.UID)
+	c.printf("PID   USER     TIME  COMMAND\n    1 %-8s  0:00 %s\n   17 %-8s  0:00 %s\n", user, main, user, strings.Join(append([]string{c.name}, c.args...), " "))
 	return 0
 }
 
@@ -121,20 +123,6 @@ func hostname(c *command) int {
 		return 0
 	}
 	c.printf("%s\n", c.sys.Hostname)
-	return 0
-}
-
-func id(c *command) int {
-	if slices.Contains(c.args, "-u") || slices.Contains(c.args, "-g") {
-		c.printf("0\n")
-		return 0
-	}
-	c.printf("uid=0(root) gid=0(root) groups=0(root)\n")
-	return 0
-}
-
-func whoami(c *command) int {
-	c.printf("root\n")
 	return 0
 }
 
@@ -247,10 +235,16 @@ func df(c *command) int {
 		}
 		return strconv.FormatInt((n+unit-1)/unit, 10)
 	}
-	c.printf("%-20s %10s %9s %9s %4s %s\n", "Filesystem", title, "Used", "Available", "Use%", "Mounted on")
+	kind := func(text string) string {
+		if !f.has("T") {
+			return ""
+		}
+		return fmt.Sprintf(" %-10s", text)
+	}
+	c.printf("%-20s%s %10s %9s %9s %4s %s\n", "Filesystem", kind("Type"), title, "Used", "Available", "Use%", "Mounted on")
 	line := func(s program.FileSystem) {
 		used := (100*s.Used + max(s.Used+s.Free, 1) - 1) / max(s.Used+s.Free, 1) // Rounded up, as by busybox.
-		c.printf("%-20s %10s %9s %9s %3d%% %s\n", s.Device, show(s.Size), show(s.Used), show(s.Free), used, s.MountedOn)
+		c.printf("%-20s%s %10s %9s %9s %3d%% %s\n", s.Device, kind(s.Type), show(s.Size), show(s.Used), show(s.Free), used, s.MountedOn)
 	}
 	if len(f.rest) == 0 {
 		all, err := c.sys.Files.FileSystems()
@@ -269,6 +263,25 @@ func df(c *command) int {
 		}
 		return err
 	})
+}
+
+// mount lists the file systems; making one is for the node.
+func mount(c *command) int {
+	if len(c.args) > 0 {
+		return c.fail(1, "permission denied (are you root?)")
+	}
+	all, err := c.sys.Files.FileSystems()
+	if err != nil {
+		return c.fail(1, "%s", reason(err))
+	}
+	for _, s := range all {
+		access := "rw"
+		if s.ReadOnly {
+			access = "ro"
+		}
+		c.printf("%s on %s type %s (%s,relatime)\n", s.Device, s.MountedOn, s.Type, access)
+	}
+	return 0
 }
 
 // which says where a command is: tools live in /bin.

@@ -11,16 +11,18 @@ import (
 	"time"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 const (
 	// newFileContent is what mounttest writes into a file that it makes.
 	newFileContent = "mount-tester new file\n"
-	// tmpfsMagic is the type number of tmpfs in statfs(2).
-	tmpfsMagic = 0x01021994
 	// loopPeriod is the time between two readings of --file_content_in_loop.
 	loopPeriod = 2 * time.Second
 )
+
+// fileSystemNumbers are the types that mounttest does not know by name, as in statfs(2).
+var fileSystemNumbers = map[string]int64{"ext4": 0xef53, "overlay": 0x794c7630}
 
 // mountTest writes and looks at files in the order that upstream does, which the tests rely on. It fails when any step failed.
 func mountTest(ctx context.Context, a *app, args []string) error {
@@ -74,20 +76,15 @@ func (m *mountTester) step(path string, do func(string) error) {
 func (m *mountTester) printf(format string, args ...any) { fmt.Fprintf(m.sys.Stdout, format, args...) }
 
 func (m *mountTester) fsType(path string) error {
-	f, err := m.sys.Files.Open(path)
-	var st syscall.Statfs_t
-	if err == nil {
-		defer f.Close()
-		err = syscall.Fstatfs(int(f.Fd()), &st)
-	}
+	s, err := m.sys.Files.FileSystem(path)
 	if err != nil {
 		m.printf("error from statfs(%q): %v\n", path, err)
 		return err
 	}
-	if st.Type == tmpfsMagic {
-		m.printf("mount type of %q: tmpfs\n", path)
+	if number, ok := fileSystemNumbers[s.Type]; ok {
+		m.printf("mount type of %q: %v\n", path, number)
 	} else {
-		m.printf("mount type of %q: %v\n", path, st.Type)
+		m.printf("mount type of %q: %s\n", path, s.Type)
 	}
 	return nil
 }
@@ -129,11 +126,8 @@ func (m *mountTester) owner(path string) error {
 	if err != nil {
 		return err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	m.printf("owner UID of %q: %v\nowner GID of %q: %v\n", path, st.Uid, path, st.Gid)
+	uid, gid := sandbox.Owner(info)
+	m.printf("owner UID of %q: %v\nowner GID of %q: %v\n", path, uid, path, gid)
 	return nil
 }
 

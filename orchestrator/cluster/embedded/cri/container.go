@@ -52,6 +52,7 @@ type container struct {
 	main   *process
 	ended  bool // The main process has ended; nothing new may start.
 	oom    bool
+	tmpfs  []string // The accounts of its tmpfs volumes.
 }
 
 func (r *Runtime) containerDir(id string) string { return filepath.Join(r.cfg.Dir, "containers", id) }

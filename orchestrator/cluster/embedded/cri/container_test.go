@@ -117,6 +117,10 @@ func TestContainerDescription(t *testing.T) {
 		c.Envs = []*runtimeapi.KeyValue{{Key: "COLOR", Value: "blue"}}
 		c.WorkingDir = "/srv"
 		c.Mounts = []*runtimeapi.Mount{{ContainerPath: "/data", HostPath: volume, Readonly: true}, {ContainerPath: "/host", HostPath: "/etc"}}
+		c.Linux = &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
+			ReadonlyRootfs: true, RunAsUser: &runtimeapi.Int64Value{Value: 1000}, RunAsGroup: &runtimeapi.Int64Value{Value: 2000},
+			SupplementalGroups: []int64{3000, 3000},
+		}}
 	}, "env", "COLOR")
 	f.ended(id)
 	f.logged(id, `blue variant=1.0 args=["/app" "env" "COLOR"] cwd=/srv host=web-0`)
@@ -125,11 +129,16 @@ func TestContainerDescription(t *testing.T) {
 	desc, err := sandbox.LoadContainer(c.configPath())
 	require.NoError(t, err)
 	require.Equal(t, []sandbox.Mount{
-		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf()},
+		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: true},
+		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
 		{ContainerPath: "/data", HostPath: volume, ReadOnly: true, Within: filepath.Join(f.dir, "kubelet")},
 		// Never the host's own /etc.
 		{ContainerPath: "/host", HostPath: filepath.Join(f.dir, "root", "etc"), Within: filepath.Join(f.dir, "root")},
 	}, desc.Mounts)
+	require.True(t, desc.ReadOnlyRoot)
+	require.Equal(t, sandbox.User{UID: 1000, GID: 2000, Groups: []uint32{3000}}, desc.User)
+	require.Equal(t, "/", desc.Env["HOME"], "a user that /etc/passwd does not know has no home")
+	require.Equal(t, []int64{2000, 3000}, f.status(id).User.Linux.SupplementalGroups)
 	data, err := os.ReadFile(desc.ResolvConf)
 	require.NoError(t, err)
 	require.Equal(t, "search svc\nnameserver 10.96.0.10\noptions ndots:5\n", string(data))

@@ -113,7 +113,7 @@ func (r *Runtime) ContainerStatus(_ context.Context, id string, _ bool) (*runtim
 		Id: c.id, Metadata: c.config.Metadata, State: st.State, CreatedAt: c.createdAt, StartedAt: st.StartedAt,
 		FinishedAt: st.FinishedAt, ExitCode: st.ExitCode, Reason: st.Reason, Message: st.Message,
 		Image: &runtimeapi.ImageSpec{Image: c.image.Ref()}, ImageRef: c.image.Repository + "@" + c.image.Digest,
-		ImageId: c.image.Digest, Labels: c.config.Labels, Annotations: c.config.Annotations, Mounts: c.config.Mounts,
+		ImageId: c.image.Digest, Labels: c.config.Labels, Annotations: c.config.Annotations, Mounts: c.config.Mounts, User: criUser(c.user()),
 		Resources: &runtimeapi.ContainerResources{Linux: lim.cri()},
 	}
 	if c.log != nil {

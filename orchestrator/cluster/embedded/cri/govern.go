@@ -32,10 +32,10 @@ func (r *Runtime) watchMemory(ctx context.Context) {
 // checkMemory is the container's OOM killer: over the limit, everything in the container is killed.
 func (c *container) checkMemory() {
 	cpu, mem, _ := c.measure()
-	c.meter.sample(c.r.clock.Now(), cpu, mem.anonymous)
+	c.meter.sample(c.r.clock.Now(), cpu, mem.working())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.limits.memory <= 0 || mem.anonymous <= uint64(c.limits.memory) || c.oom || len(c.procs) == 0 {
+	if c.limits.memory <= 0 || mem.working() <= uint64(c.limits.memory) || c.oom || len(c.procs) == 0 {
 		return
 	}
 	c.oom = true

@@ -28,6 +28,7 @@ type image struct {
 	Program    string
 	Entrypoint []string
 	Cmd        []string
+	User       uint32
 	Binary     string
 	Digest     string // sha256:... of the binary's content, the program and the tag.
 	Size       uint64 // Bytes of the binary.
@@ -83,6 +84,7 @@ func imagesOf(ctx context.Context, binary string) ([]image, error) {
 		Program    string   `json:"program"`
 		Entrypoint []string `json:"entrypoint"`
 		Cmd        []string `json:"cmd"`
+		User       uint32   `json:"user"`
 	}
 	if err := json.Unmarshal(out, &entries); err != nil {
 		return nil, fmt.Errorf("decode images of %s: %w", binary, err)
@@ -96,7 +98,7 @@ func imagesOf(ctx context.Context, binary string) ([]image, error) {
 		for _, tag := range e.Tags {
 			sum := sha256.Sum256([]byte(id + "\x00" + e.Repository + "\x00" + e.Program + "\x00" + tag))
 			images = append(images, image{
-				Repository: e.Repository, Tag: tag, Program: e.Program, Entrypoint: e.Entrypoint, Cmd: e.Cmd, Binary: binary,
+				Repository: e.Repository, Tag: tag, Program: e.Program, Entrypoint: e.Entrypoint, Cmd: e.Cmd, User: e.User, Binary: binary,
 				Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: size,
 			})
 		}
@@ -197,12 +199,9 @@ func (s *imageService) ListImages(_ context.Context, f *runtimeapi.ImageFilter) 
 func criImage(i image) *runtimeapi.Image {
 	return &runtimeapi.Image{
 		Id: i.Digest, RepoTags: []string{i.Ref()}, RepoDigests: []string{i.Repository + "@" + i.Digest},
-		Size: i.Size, Username: "", Uid: &runtimeapi.Int64Value{Value: nonRootUID}, Spec: &runtimeapi.ImageSpec{Image: i.Ref()},
+		Size: i.Size, Username: "", Uid: &runtimeapi.Int64Value{Value: int64(i.User)}, Spec: &runtimeapi.ImageSpec{Image: i.Ref()},
 	}
 }
-
-// nonRootUID is the user that every image declares, as distroless images do: runAsNonRoot holds.
-const nonRootUID = 65532
 
 // ImageStatus reports an image that the node has pulled; the image is nil when it has not.
 func (s *imageService) ImageStatus(_ context.Context, spec *runtimeapi.ImageSpec, _ bool) (*runtimeapi.ImageStatusResponse, error) {

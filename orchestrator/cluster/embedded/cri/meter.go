@@ -150,6 +150,7 @@ func (r *Runtime) NodeCPU() time.Duration {
 
 // measure reads the clocks and memory of the container's living processes.
 func (c *container) measure() (cpu time.Duration, mem memoryUse, processes int) {
+	mem.shared = c.tmpfsUse()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var living time.Duration
@@ -191,8 +192,8 @@ func (c *container) usage() Usage {
 		Annotations: c.config.Annotations, Image: c.image.Ref(),
 		CreatedAt: time.Unix(0, c.createdAt), StartedAt: time.Unix(0, st.StartedAt),
 		Running: st.State == runtimeapi.ContainerState_CONTAINER_RUNNING, Processes: uint64(processes),
-		CPU: cpu, NanoCores: c.meter.nanoCore, Memory: mem.anonymous, RSS: mem.anonymous, Mapped: mem.file,
-		PeakBytes: max(c.meter.peak, mem.anonymous), OOMKills: c.meter.oomKills, DiskBytes: disk.bytes, Inodes: disk.inodes,
+		CPU: cpu, NanoCores: c.meter.nanoCore, Memory: mem.working(), RSS: mem.anonymous, Mapped: mem.file,
+		PeakBytes: max(c.meter.peak, mem.working()), OOMKills: c.meter.oomKills, DiskBytes: disk.bytes, Inodes: disk.inodes,
 		MemoryLimit: lim.memory, CPUShares: lim.shares, CPUQuota: lim.quota, CPUPeriod: lim.period,
 		Periods: c.meter.periods, Throttled: c.meter.throttled, ThrottledTime: c.meter.stopped,
 	}

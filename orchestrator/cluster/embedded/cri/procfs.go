@@ -23,9 +23,13 @@ func processCPU(pid int) (time.Duration, error) {
 
 // memoryUse is what a process holds of the machine's memory, in bytes.
 type memoryUse struct {
-	anonymous uint64 // Memory of its own: heap and stacks. What a limit is compared with.
+	anonymous uint64 // Memory of its own: heap and stacks.
+	shared    uint64 // What is in its tmpfs volumes. A limit is compared with the sum of both.
 	file      uint64 // Mapped files, mostly its executable, shared with every process of the same binary.
 }
+
+// working is what a memory limit is compared with.
+func (m memoryUse) working() uint64 { return m.anonymous + m.shared }
 
 var pageSize = uint64(os.Getpagesize())
 

@@ -10,6 +10,7 @@ import (
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 
+	"github.com/gameday-bench/gameday/workloads/program"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
@@ -18,7 +19,7 @@ var rootDirs = []struct {
 	path string
 	mode os.FileMode
 }{
-	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
+	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777 | os.ModeSticky}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
 	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys", 0o755},
 	{"tmp", 0o777 | os.ModeSticky}, {"usr/bin", 0o755}, {"usr/local/bin", 0o755}, {"var/lib", 0o755},
 	{"var/log", 0o755}, {"var/run", 0o755}, {"var/tmp", 0o777 | os.ModeSticky},
@@ -31,6 +32,9 @@ var rootFiles = map[string]string{
 	"etc/os-release":    "PRETTY_NAME=\"Distroless\"\nNAME=\"Debian GNU/Linux\"\nID=\"debian\"\nVERSION_ID=\"12\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n",
 	"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
 }
+
+// homes are the home directories of the users of etc/passwd.
+var homes = map[uint32]string{0: "/root", program.NonRoot: "/home/nonroot", 65534: "/nonexistent"}
 
 func (c *container) rootDir() string { return filepath.Join(c.dir, "root") }
 
@@ -46,6 +50,8 @@ func (c *container) prepare() error {
 			return fmt.Errorf("make container root: %w", err)
 		}
 	}
+	// It fails where the runtime may not give files away.
+	_ = os.Chown(filepath.Join(root, homes[program.NonRoot]), program.NonRoot, program.NonRoot)
 	host := c.hostname()
 	for _, f := range []map[string]string{rootFiles, {
 		"etc/hostname": host + "\n",
@@ -61,9 +67,15 @@ func (c *container) prepare() error {
 	if err != nil {
 		return err
 	}
+	for _, m := range mounts {
+		if m.Memory && m.Account != "" {
+			c.tmpfs = append(c.tmpfs, m.Account)
+		}
+	}
 	desc := sandbox.Container{
 		Program: c.image.Program, Variant: c.image.Tag, Args: c.argv(), Env: c.environment(), Cwd: c.config.WorkingDir,
-		Root: root, Mounts: mounts, Hostname: host, ResolvConf: c.sandbox.resolvConf(), Conditions: c.conditionsPath(),
+		Root: root, ReadOnlyRoot: c.readOnlyRoot(), User: c.user(), Mounts: mounts, Hostname: host, ResolvConf: c.sandbox.resolvConf(),
+		Conditions: c.conditionsPath(),
 	}
 	conditions, err := sandbox.CreateConditions(c.conditionsPath())
 	if err != nil {
@@ -106,7 +118,10 @@ func (c *container) hostname() string {
 // environment is what the container sees: the runtime's defaults and, over them, what the kubelet resolved.
 func (c *container) environment() map[string]string {
 	env := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": c.hostname(), "HOME": "/root",
+		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": c.hostname(), "HOME": "/",
+	}
+	if home, ok := homes[c.user().UID]; ok {
+		env["HOME"] = home
 	}
 	for _, kv := range c.config.Envs {
 		env[kv.Key] = kv.Value
@@ -116,7 +131,10 @@ func (c *container) environment() map[string]string {
 
 // mounts is the container's mount table. The sandbox's resolv.conf lies beneath what the kubelet mounts.
 func (c *container) mounts() ([]sandbox.Mount, error) {
-	out := []sandbox.Mount{{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()}}
+	out := []sandbox.Mount{
+		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()},
+		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
+	}
 	for _, m := range c.config.Mounts {
 		source, within, err := c.source(m.HostPath)
 		if err != nil {
@@ -126,6 +144,7 @@ func (c *container) mounts() ([]sandbox.Mount, error) {
 		if c.r.cfg.Account != nil {
 			mount.Account = c.r.cfg.Account(source)
 		}
+		mount.Memory = c.r.cfg.TmpFS != nil && c.r.cfg.TmpFS(source)
 		out = append(out, mount)
 	}
 	return out, nil

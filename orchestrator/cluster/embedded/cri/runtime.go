@@ -50,6 +50,8 @@ type Config struct {
 	// Account returns the account (sandbox.OpenAccount) of the volume that holds a host path, or "" when nothing limits it.
 	// nil limits nothing.
 	Account func(hostPath string) string
+	// TmpFS reports whether a host path is on a tmpfs of the node. nil says that none is.
+	TmpFS func(hostPath string) bool
 	// Network holds the pods.
 	Network Network
 	// Binaries are the program binaries that hold the images.
@@ -81,6 +83,7 @@ type Runtime struct {
 
 	spent spentCPU
 	disk  diskCache
+	tmpfs tmpfsBooks
 }
 
 var (

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // sandboxPod is one pod sandbox: an address on the network and the directory of what its containers share.
@@ -53,6 +55,29 @@ func (s *sandboxPod) network() (Pod, error) {
 
 func (s *sandboxPod) resolvConf() string { return filepath.Join(s.dir, "resolv.conf") }
 
+// sharedMemorySize is what containerd gives a pod's /dev/shm, in bytes.
+const sharedMemorySize = 64 << 20
+
+// sharedMemory is the directory that the pod's containers share as /dev/shm, with an account of its own.
+func (s *sandboxPod) sharedMemory() string { return filepath.Join(s.dir, "shm") }
+
+func (s *sandboxPod) sharedMemoryAccount() string { return filepath.Join(s.dir, "shm.account") }
+
+func (s *sandboxPod) makeSharedMemory() error {
+	if err := os.Mkdir(s.sharedMemory(), 0o755); err != nil {
+		return fmt.Errorf("make shared memory: %w", err)
+	}
+	if err := os.Chmod(s.sharedMemory(), 0o777|os.ModeSticky); err != nil { // Mkdir is subject to the umask.
+		return fmt.Errorf("make shared memory: %w", err)
+	}
+	account, err := sandbox.OpenAccount(s.sharedMemoryAccount())
+	if err != nil {
+		return err
+	}
+	account.SetCapacity(sharedMemorySize)
+	return account.Close()
+}
+
 // RunPodSandbox gives the pod its address and writes what its containers share.
 func (r *Runtime) RunPodSandbox(_ context.Context, config *runtimeapi.PodSandboxConfig, handler string) (string, error) {
 	id := newID()
@@ -65,6 +90,9 @@ func (r *Runtime) RunPodSandbox(_ context.Context, config *runtimeapi.PodSandbox
 	}
 	if err := os.WriteFile(s.resolvConf(), []byte(resolvConf(config.GetDnsConfig())), 0o644); err != nil {
 		return "", fmt.Errorf("write resolv.conf: %w", err)
+	}
+	if err := s.makeSharedMemory(); err != nil {
+		return "", err
 	}
 	if config.LogDirectory != "" {
 		if err := os.MkdirAll(config.LogDirectory, 0o755); err != nil {
@@ -125,6 +153,7 @@ func (r *Runtime) RemovePodSandbox(ctx context.Context, id string) error {
 	delete(r.sandboxes, s.id)
 	r.mu.Unlock()
 	r.store.remove(s.id)
+	r.tmpfs.drop(s.id)
 	return os.RemoveAll(s.dir)
 }
 

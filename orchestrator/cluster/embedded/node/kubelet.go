@@ -136,6 +136,7 @@ type kubeletNode struct {
 	runtime *cri.Runtime
 	machine *machine
 	disks   *accounts
+	mounts  *mounter
 	dial    dialFunc
 	// traffic reads a sandbox's network counters.
 	traffic func(sandboxID string) (network.Traffic, bool)
@@ -200,7 +201,7 @@ func (k *kubeletNode) dependencies(recorder record.EventRecorder) *kubelet.Depen
 		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet),
 		OSInterface:              nodeOS{name: k.node.Name, logs: k.paths.links},
 		VolumePlugins:            volumePlugins(nodeRoot(k.paths.host), k.disks),
-		Mounter:                  newMounter(k.disks),
+		Mounter:                  k.mounts,
 		HostUtil:                 &hostUtils{},
 		Subpather:                subpather{},
 		OOMAdjuster:              oom.NewFakeOOMAdjuster(), // Scores of the host's own out-of-memory killer need privilege.

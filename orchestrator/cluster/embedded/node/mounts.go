@@ -125,6 +125,18 @@ func (m *mounter) Unmount(target string) error {
 	return nil
 }
 
+// tmpfs reports whether a path is on a tmpfs.
+func (m *mounter) tmpfs(path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for at, p := range m.points {
+		if p.Type == "tmpfs" && within(path, at) {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *mounter) List() ([]mount.MountPoint, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

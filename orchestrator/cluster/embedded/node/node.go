@@ -50,9 +50,10 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	}
 	defer func() { err = errors.Join(err, netw.Close()) }()
 	disks := newAccounts(p.accounts)
+	mounts := newMounter(disks)
 	rt, err := cri.New(ctx, cri.Config{
 		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: podNetwork{netw},
-		Account: disks.fileOf, Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
+		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
@@ -74,7 +75,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err != nil {
 		return err
 	}
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, dial: dial, traffic: podNetwork{netw}.traffic}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, mounts: mounts, dial: dial, traffic: podNetwork{netw}.traffic}
 	if err := k.start(ctx); err != nil {
 		return err
 	}
