@@ -44,6 +44,7 @@ func measurements() []measurement {
 	return []measurement{
 		{"cluster", measureCluster},
 		{"app", measureApp},
+		{"cost", measureCost},
 		{"throughput", measureThroughput},
 		{"pods", measurePods},
 		{"parallel", measureParallel},
