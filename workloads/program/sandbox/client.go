@@ -23,6 +23,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	waiting map[uint64]chan answer
+	conns   map[uint64]*conn // those that have asked for a way past the node.
 	closed  error
 }
 
@@ -31,10 +32,10 @@ type answer struct {
 	files []*os.File
 }
 
-// NewClient speaks the sandbox protocol on conn, which it owns from now on. The resolver turns names into addresses;
+// NewClient speaks the sandbox protocol on ctl, which it owns from now on. The resolver turns names into addresses;
 // its Dial is set to the client's own when it is nil.
-func NewClient(conn *net.UnixConn, resolver *Resolver) *Client {
-	c := &Client{ctl: conn, resolver: resolver, waiting: map[uint64]chan answer{}}
+func NewClient(ctl *net.UnixConn, resolver *Resolver) *Client {
+	c := &Client{ctl: ctl, resolver: resolver, waiting: map[uint64]chan answer{}, conns: map[uint64]*conn{}}
 	if resolver.Dial == nil {
 		resolver.Dial = c.DialContext
 	}
@@ -91,6 +92,10 @@ func (c *Client) read() {
 			closeFiles(files)
 			continue
 		}
+		if r.ID == 0 {
+			c.takenBack(r.Conn)
+			continue
+		}
 		c.mu.Lock()
 		ch := c.waiting[r.ID]
 		delete(c.waiting, r.ID)
@@ -100,6 +105,32 @@ func (c *Client) read() {
 			continue
 		}
 		ch <- answer{r, files}
+	}
+}
+
+// remember makes a connection known to takenBack, until forget.
+func (c *Client) remember(conn *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !conn.forgotten {
+		c.conns[conn.id] = conn
+	}
+}
+
+func (c *Client) forget(conn *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	conn.forgotten = true
+	delete(c.conns, conn.id)
+}
+
+// takenBack hears that the node has taken back a connection's way past it.
+func (c *Client) takenBack(id uint64) {
+	c.mu.Lock()
+	conn := c.conns[id]
+	c.mu.Unlock()
+	if conn != nil {
+		conn.out.leaveRevoked()
 	}
 }
 

@@ -33,8 +33,11 @@ func closeFiles(files []*os.File) {
 // maxFiles bounds how many descriptors come with one message.
 const maxFiles = streamFiles
 
-// streamFiles is how many descriptors a TCP connection has; everything else has one.
-const streamFiles = 2
+// streamFiles is how many descriptors a TCP connection has, and pastFiles a way past the node; everything else has one.
+const (
+	streamFiles = 2
+	pastFiles   = 2
+)
 
 // recvFiles reads one message and the descriptors that came with it.
 func recvFiles(c *net.UnixConn, buf, oob []byte) (int, []*os.File, error) {
@@ -69,10 +72,13 @@ func recvFiles(c *net.UnixConn, buf, oob []byte) (int, []*os.File, error) {
 
 // conn is a TCP connection of the pod.
 type conn struct {
-	in, out       *os.File // pipes from and to the node.
+	in            *os.File // the pipe that the node, or the peer past it, writes to.
+	out           writer
 	client        *Client
 	id            uint64
 	local, remote net.Addr
+
+	forgotten bool // the client's.
 
 	mu    sync.Mutex
 	ended error // why the connection ended, once known; io.EOF when orderly.
@@ -81,7 +87,9 @@ type conn struct {
 var _ net.Conn = (*conn)(nil)
 
 func newConn(c *Client, a answer) *conn {
-	return &conn{in: a.files[0], out: a.files[1], client: c, id: a.reply.Conn, local: addrOf("tcp", a.reply.Local), remote: addrOf("tcp", a.reply.Remote)}
+	return &conn{
+		in: a.files[0], out: writer{node: a.files[1]}, client: c, id: a.reply.Conn, local: addrOf("tcp", a.reply.Local), remote: addrOf("tcp", a.reply.Remote),
+	}
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
@@ -102,7 +110,7 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.out.Write(b)
+	n, err := c.out.write(b, c.askPast)
 	if err == nil {
 		return n, nil
 	}
@@ -117,7 +125,8 @@ func (c *conn) Write(b []byte) (int, error) {
 // Close closes both directions. What was written is still sent; what was not read resets the connection, as close(2) does.
 func (c *conn) Close() error {
 	// The reading side goes first: the node tells a close from a CloseWrite by it.
-	in, out := c.in.Close(), c.out.Close()
+	in, out := c.in.Close(), c.out.close()
+	c.client.forget(c)
 	if in != nil && out != nil {
 		return c.opError("close", in)
 	}
@@ -126,7 +135,7 @@ func (c *conn) Close() error {
 
 // CloseWrite sends FIN: the peer reads end of file; reading here goes on.
 func (c *conn) CloseWrite() error {
-	if err := c.out.Close(); err != nil {
+	if err := c.out.close(); err != nil {
 		return c.opError("close", err)
 	}
 	return nil
@@ -141,10 +150,29 @@ func (c *conn) CloseRead() error {
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.in.SetReadDeadline(t) }
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.out.SetWriteDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.out.setDeadline(t) }
 
 func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.in.SetReadDeadline(t), c.out.SetWriteDeadline(t))
+	return errors.Join(c.in.SetReadDeadline(t), c.out.setDeadline(t))
+}
+
+// askPast asks the node for a way past it, when so many bytes have been written to the node.
+func (c *conn) askPast(ctx context.Context, sent uint64) (*direct, error) {
+	// Known before it is asked for: it may be taken back before the answer has been read.
+	c.client.remember(c)
+	a, err := c.client.call(ctx, Request{Op: OpPast, Conn: c.id, Sent: sent})
+	if err != nil {
+		return nil, err
+	}
+	if a.reply.Errno != 0 || len(a.files) != pastFiles {
+		closeFiles(a.files)
+		return nil, a.reply.Errno
+	}
+	d, err := openDirect(a.files)
+	if err != nil {
+		a.files[0].Close()
+	}
+	return d, err
 }
 
 // why asks the node, once, how the connection ended: io.EOF or an errno.

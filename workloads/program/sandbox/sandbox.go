@@ -6,7 +6,8 @@
 // the node answers (Reply), and whatever was opened arrives as file descriptors beside the answer:
 //
 //   - a TCP connection is two pipes, one to read and one to write, in this order; the node splices the other ends to the pod's
-//     stack. (A socket pair would do with one descriptor, but wakes the writer whenever the reader has read.);
+//     stack. (A socket pair would do with one descriptor, but wakes the writer whenever the reader has read.) A connection that
+//     goes on for a while asks for a way past the node: the pipe that its peer's process reads, under a Lease;
 //   - a TCP listener is one end of a SOCK_SEQPACKET pair on which every accepted connection arrives as a Reply with its
 //     descriptors; closing the descriptor closes the listener;
 //   - a UDP socket is one end of a SOCK_SEQPACKET pair; each message is one datagram behind a FrameHeader.
@@ -99,6 +100,9 @@ const (
 	OpCancel Op = "cancel"
 	// OpClose closes the listener or UDP socket Conn at once; its address is free when the answer arrives.
 	OpClose Op = "close"
+	// OpPast asks for a way past the node for what the container writes to the connection Conn, after it has written Sent bytes to the
+	// node's pipe. The answer has two descriptors: the pipe that the peer reads, and the Lease to write there. An errno means not now.
+	OpPast Op = "past"
 	// OpStatus asks why the connection Conn ended: Errno is 0 after an orderly end, ECONNRESET and so on otherwise.
 	OpStatus Op = "status"
 )
@@ -110,10 +114,11 @@ type Request struct {
 	Network string         `json:"network,omitempty"`
 	Address netip.AddrPort `json:"address,omitzero"`
 	Conn    uint64         `json:"conn,omitempty"`
+	Sent    uint64         `json:"sent,omitempty"`
 }
 
 // Reply is one message from the node to the container; it answers the Request of the same ID. On a listener's own socket
-// it announces one accepted connection and ID is 0.
+// it announces one accepted connection and ID is 0; on the sandbox's socket ID 0 says that the connection Conn's lease has been revoked.
 type Reply struct {
 	ID     uint64         `json:"id"`
 	Errno  syscall.Errno  `json:"errno,omitempty"`

@@ -9,8 +9,8 @@
 // ClusterIP as its peer. Packets therefore always carry the addresses of pods, which is also what the packet effects
 // (SetIPSets, SetChains, SetQdiscs) match.
 //
-// Connections are made and ended by the stacks. In between, while no packet effect is in force at either end, their bytes go straight
-// from pipe to pipe (type shortcut).
+// Connections are made and ended by the stacks. In between, while no packet effect is in force at either end, the processes
+// write into each other's pipes (type shortcut).
 //
 // Containers reach their pod's stack through the sandbox protocol (package sandbox, Pod.Serve); processes of the node through
 // Pod.DialContext and Pod.Listen. The package knows nothing of Kubernetes: package serviceproxy tells it about Services.

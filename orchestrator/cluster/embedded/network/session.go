@@ -28,6 +28,7 @@ type session struct {
 	mu       sync.Mutex
 	nextConn uint64
 	dials    map[uint64]context.CancelFunc
+	conns    map[uint64]*splice       // open connections, by ID.
 	sockets  map[uint64]socket        // the process's listeners and UDP sockets, by ID; nil once the session has ended.
 	ended    map[uint64]syscall.Errno // connections that broke, by ID.
 	endedIDs []uint64                 // the same, oldest first.
@@ -35,7 +36,7 @@ type session struct {
 
 func newSession(p *Pod, ctl *net.UnixConn) *session {
 	s := &session{
-		pod: p, st: p.st, ctl: ctl, dials: map[uint64]context.CancelFunc{}, sockets: map[uint64]socket{}, ended: map[uint64]syscall.Errno{},
+		pod: p, st: p.st, ctl: ctl, dials: map[uint64]context.CancelFunc{}, conns: map[uint64]*splice{}, sockets: map[uint64]socket{}, ended: map[uint64]syscall.Errno{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -114,6 +115,8 @@ func (s *session) handle(r sandbox.Request) {
 			o.shut()
 		}
 		s.answer(r.ID, opened{})
+	case sandbox.OpPast:
+		go func() { s.answer(r.ID, s.past(r.Conn, r.Sent)) }()
 	case sandbox.OpStatus:
 		s.mu.Lock()
 		errno := s.ended[r.Conn]
@@ -194,7 +197,13 @@ func (s *session) connection(e endpoint, remote netip.AddrPort) opened {
 	}
 	local, _ := e.GetLocalAddress()
 	id := s.newConn()
-	sp := newSplice(s.st, e, p, func(errno syscall.Errno) { s.remember(id, errno) })
+	sp := newSplice(s.st, e, p, func(errno syscall.Errno) { s.gone(id, errno) }, func() {
+		// The process may be stopped, and then does not read.
+		go func() { _ = send(s.ctl, sandbox.Reply{Conn: id}, nil) }()
+	})
+	s.mu.Lock()
+	s.conns[id] = sp
+	s.mu.Unlock()
 	return opened{
 		reply: sandbox.Reply{Conn: id, Local: addrPort(local), Remote: remote}, fds: fds, start: sp.start, abort: sp.abort, splice: sp,
 	}
@@ -231,10 +240,29 @@ func (s *session) disown(id uint64) {
 	delete(s.sockets, id)
 }
 
-// remember keeps why a connection broke until the process asks.
-func (s *session) remember(id uint64, errno syscall.Errno) {
+// past gets the process's connection a way past the node.
+func (s *session) past(id, sent uint64) opened {
+	s.mu.Lock()
+	sp := s.conns[id]
+	s.mu.Unlock()
+	if sp == nil {
+		return refused(syscall.ENOTCONN)
+	}
+	fds := sp.take(sent)
+	if len(fds) == 0 {
+		return refused(syscall.EAGAIN)
+	}
+	return opened{fds: fds}
+}
+
+// gone forgets a connection, and keeps why it broke until the process asks.
+func (s *session) gone(id uint64, errno syscall.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.conns, id)
+	if errno == 0 {
+		return
+	}
 	if len(s.endedIDs) == maxEnded {
 		delete(s.ended, s.endedIDs[0])
 		s.endedIDs = s.endedIDs[1:]

@@ -1,67 +1,35 @@
 package network
 
 import (
+	"context"
 	"net/netip"
-	"os"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
+
+// leaseFiles is how many descriptors a shortcut has: those of the pipe and of the lease.
+const leaseFiles = 2
 
 // ends identify a connection, seen from one of its pods.
 type ends struct{ local, remote netip.AddrPort }
 
 func (e ends) reversed() ends { return ends{local: e.remote, remote: e.local} }
 
-const (
-	// firstAsk is how many writes pass the stacks before a connection asks for its shortcut: short connections never do.
-	firstAsk = 4
-	// maxAsk bounds how many writes pass between two attempts.
-	maxAsk = 256
-)
-
-// shortcut is a connection's way past the stacks, for one direction: the pipe that the peer's process reads from, in the hands of
-// the sender's node.
+// shortcut is a connection's way past the stacks, for one direction: the sender's process writes into the pipe that the receiver's process
+// reads, under a lease that the nodes of both ends hold.
 //
 // A connection is always made by the stacks, and so it ends. In between, while no packet effect is in force at either end, packets
-// would only be copied: so the sender's node writes straight into the receiver's pipe. An effect at either end, once it is in force, takes
-// all shortcuts of its pod away before it is reported so (detach), and from then on every byte is in packets again. The order of
-// the bytes holds because a pipe is only handed over when all that was sent in packets has been delivered, and a packet is only sent
-// again after the last write to the pipe.
+// would only be copied: so they are left out. An effect at either end, once it is in force, takes all shortcuts of its pod away before it
+// is reported so (detach), and from then on every byte is in packets again. The order of the bytes holds because a pipe is only lent when
+// all that was sent in packets has been delivered, and a packet is only sent again after the last write under the lease.
 type shortcut struct {
-	mu     sync.Mutex
-	to     *os.File // nil while there is none.
-	asking bool     // an attempt is under way, and nothing has spoken against it since.
-
-	writes, next int // through the stacks since the last attempt, and how many the next one waits for.
-}
-
-// write writes as much as the shortcut takes and returns how much: all of b while there is a shortcut, nothing when there is none.
-func (c *shortcut) write(b []byte) int {
-	c.mu.Lock()
-	to := c.to
-	c.mu.Unlock()
-	if to == nil {
-		return 0
-	}
-	n, err := to.Write(b)
-	if err != nil {
-		c.detach() // taken away meanwhile, or the process has closed: the stacks know how to end it.
-	}
-	return n
-}
-
-// due counts a write through the stacks and says whether it is time to ask for a shortcut.
-func (c *shortcut) due() bool {
-	if c.next == 0 {
-		c.next = firstAsk
-	}
-	if c.writes++; c.writes < c.next {
-		return false
-	}
-	c.writes, c.next = 0, min(2*c.next, maxAsk)
-	return true
+	mu            sync.Mutex
+	lease         *sandbox.Lease // nil while there is none.
+	asking        bool           // an attempt is under way, and nothing has spoken against it since.
+	bytes, writes uint64         // what has been counted of the lease.
 }
 
 // begin starts an attempt.
@@ -71,29 +39,64 @@ func (c *shortcut) begin() {
 	c.asking = true
 }
 
-// finish ends the attempt with a pipe, which may be nil, unless something has spoken against it meanwhile.
-func (c *shortcut) finish(to *os.File) {
+// finish ends the attempt with a lease, or with nil. It says whether the lease is good: something may have spoken against it meanwhile.
+func (c *shortcut) finish(lease *sandbox.Lease) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.asking && to != nil {
-		to.Close()
-		to = nil
+	good := c.asking && lease != nil
+	c.asking = false
+	if !good {
+		if lease != nil {
+			lease.Revoke()
+		}
+		return false
 	}
-	c.asking, c.to = false, to
+	c.lease, c.bytes, c.writes = lease, 0, 0
+	return true
 }
 
-// detach takes the shortcut away. When it returns, nothing is written to it any more.
-func (c *shortcut) detach() {
+// detach takes the shortcut away and says whether there was one. When it returns, nothing is written past the stacks any more.
+func (c *shortcut) detach() bool {
 	c.mu.Lock()
-	to := c.to
-	c.to, c.asking = nil, false
-	c.mu.Unlock()
-	if to != nil {
-		to.Close() // waits for a write under way, which it ends.
+	defer c.mu.Unlock()
+	lease := c.lease
+	c.asking = false
+	if lease == nil {
+		return false
 	}
+	lease.Revoke() // others who detach wait with us.
+	return true
 }
 
-// progress counts what has been delivered to a process out of packets.
+// renew keeps the shortcut usable and says whether there is one.
+func (c *shortcut) renew() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lease == nil || c.lease.Revoked() {
+		return false
+	}
+	c.lease.Renew()
+	return true
+}
+
+// news is what has been written since it was last asked. A lease that has been taken away is forgotten then.
+func (c *shortcut) news() amount {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lease == nil {
+		return amount{}
+	}
+	over := c.lease.Revoked()
+	bytes, writes := c.lease.Written()
+	a := amountOf(bytes-c.bytes, writes-c.writes)
+	c.bytes, c.writes = bytes, writes
+	if over {
+		c.lease = nil
+	}
+	return a
+}
+
+// progress counts bytes on their way between a process and packets.
 type progress struct {
 	mu   sync.Mutex
 	done uint64
@@ -131,52 +134,78 @@ func (p *progress) reached(n uint64, stop <-chan struct{}) bool {
 	}
 }
 
-// carry sends b to the peer, by the shortcut or through the stacks; false means that the connection is over.
-func (s *splice) carry(b []byte, ready <-chan struct{}) bool {
-	if n := s.past.write(b); n > 0 {
-		s.net.shortcuts.count(s.link, s.ends.remote.Addr(), n)
-		if b = b[n:]; len(b) == 0 {
-			return true
+// detach takes away the shortcuts of both directions and says whether the process had one.
+func (s *splice) detach() bool {
+	had := s.past.detach()
+	s.lent.detach()
+	s.count()
+	return had
+}
+
+// count enters what has come and gone by shortcuts into the books of the link.
+func (s *splice) count() {
+	s.link.sent.add(s.past.news())
+	s.link.received.add(s.lent.news())
+}
+
+// take gets the process a shortcut when it has written so many bytes in all: the descriptors of the pipe and of the lease, or none.
+func (s *splice) take(written uint64) []int {
+	ctx, cancel := context.WithTimeout(context.Background(), grantTime)
+	defer cancel()
+	if !s.sent.reached(written, ctx.Done()) {
+		return nil
+	}
+	s.past.detach()
+	s.count()
+	s.past.begin()
+	if s.link.effects.Load() != nil { // after begin: an effect that comes now ends the attempt.
+		s.past.finish(nil)
+		return nil
+	}
+	fds := s.net.shortcuts.ask(s.ends, written)
+	var lease *sandbox.Lease
+	if len(fds) == leaseFiles {
+		var err error
+		if lease, err = sandbox.OpenLease(fds[1]); err != nil {
+			s.net.log.Warn("no shortcut", "err", err)
 		}
 	}
-	if !s.write(b, ready) {
-		return false
+	if !s.past.finish(lease) {
+		closeAll(fds)
+		return nil
 	}
-	s.sent += uint64(len(b))
-	if s.past.due() {
-		s.ask()
-	}
-	return true
+	s.net.shortcuts.keep()
+	return fds
 }
 
-// ask tries to get a shortcut. It is called between two writes, so that what was sent does not grow meanwhile.
-func (s *splice) ask() {
-	s.past.begin()
-	var to *os.File
-	if s.link.effects.Load() == nil { // after begin: an effect that comes now ends the attempt.
-		to = s.net.shortcuts.ask(s.ends, s.sent)
-	}
-	s.past.finish(to)
-}
-
-// grant returns a descriptor of the pipe that the process reads from, for a peer that has sent so many bytes in packets; -1 when that is
-// not possible now.
-func (s *splice) grant(sent uint64, stop <-chan struct{}) int {
+// grant lends the pipe that the process reads from to a peer that has sent so many bytes in packets: the descriptors of the pipe and of the
+// lease, or none when that is not possible now.
+func (s *splice) grant(sent uint64, stop <-chan struct{}) []int {
 	if s.link.effects.Load() != nil || !s.delivered.reached(sent, stop) {
-		return -1
+		return nil
 	}
 	raw, err := s.p.out.SyscallConn()
 	if err != nil {
-		return -1
+		return nil
 	}
-	fd := -1
-	if err := raw.Control(func(out uintptr) { fd, err = unix.FcntlInt(out, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || fd < 0 {
-		return -1
+	pipe := -1
+	if err := raw.Control(func(out uintptr) { pipe, err = unix.FcntlInt(out, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || pipe < 0 {
+		return nil
 	}
-	// An effect that came since takes the shortcut away: its detach reaches the peer, which is still asking, or has it already.
-	if s.link.effects.Load() != nil {
-		syscall.Close(fd)
-		return -1
+	lease, fd, err := sandbox.NewLease()
+	if err != nil {
+		s.net.log.Warn("no shortcut", "err", err)
+		closeAll([]int{pipe})
+		return nil
 	}
-	return fd
+	fds := []int{pipe, fd}
+	s.lent.detach()
+	s.count()
+	s.lent.begin()
+	if !s.lent.finish(lease) || s.link.effects.Load() != nil || s.isOver() { // after finish: what comes now takes it away.
+		s.lent.detach()
+		closeAll(fds)
+		return nil
+	}
+	return fds
 }

@@ -22,7 +22,7 @@ func (t *shortcuts) open() (n int) {
 	defer t.mu.Unlock()
 	for _, s := range t.splices {
 		s.past.mu.Lock()
-		if s.past.to != nil {
+		if s.past.lease != nil && !s.past.lease.Revoked() {
 			n++
 		}
 		s.past.mu.Unlock()
@@ -43,7 +43,7 @@ func pingPong(t testing.TB, conn net.Conn) {
 func warm(t testing.TB, conn net.Conn, one, two *Network) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		for range firstAsk {
+		for range 4 {
 			pingPong(t, conn)
 		}
 		n := one.shortcuts.open()
@@ -220,6 +220,76 @@ func TestShortcutEndsWithItsConnection(t *testing.T) {
 	}
 }
 
+// TestResetReachesAReaderWhosePeerIsIdle: the peer's process has the reader's pipe, and does not look at its connection.
+func TestResetReachesAReaderWhosePeerIsIdle(t *testing.T) {
+	one, two := twoNodes(t)
+	q := addPod(t, two, "q")
+	conn, other := connected(t, addPod(t, one, "p"), q)
+	require.Eventually(t, func() bool {
+		_, err := conn.Write([]byte{1})
+		require.NoError(t, err)
+		_, err = io.ReadFull(other, make([]byte, 1))
+		require.NoError(t, err)
+		return one.shortcuts.open() == 1
+	}, 10*time.Second, time.Microsecond)
+	q.SetProxy(9, func(conn net.Conn, _ func() (net.Conn, error)) { conn.Close() })
+	require.NoError(t, other.SetReadDeadline(time.Now().Add(10*time.Second)))
+	_, err := other.Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+// TestWriteDeadlineOnAShortcut: a peer that does not read fills the pipe; what was written before the deadline arrives, and so does what follows.
+func TestWriteDeadlineOnAShortcut(t *testing.T) {
+	one, two := twoNodes(t)
+	p := addPod(t, one, "p")
+	conn, other := connected(t, p, addPod(t, two, "q"))
+	total := 0
+	require.Eventually(t, func() bool {
+		n, err := conn.Write([]byte{1})
+		require.NoError(t, err)
+		total += n
+		return one.shortcuts.open() == 1
+	}, 10*time.Second, time.Microsecond)
+	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+	n, err := conn.Write(make([]byte, 1<<20))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, n, 1<<20)
+	total += n
+	require.NoError(t, conn.SetWriteDeadline(time.Time{}))
+	written := make(chan error, 1)
+	go func() {
+		_, err := conn.Write([]byte("end"))
+		written <- err
+	}()
+	got := make([]byte, total+len("end"))
+	_, err = io.ReadFull(other, got)
+	require.NoError(t, err)
+	require.NoError(t, <-written)
+	require.Equal(t, "end", string(got[total:]))
+}
+
+// TestCloseEndsAWriteOnAShortcut: a write that waits for its peer ends when its connection is closed.
+func TestCloseEndsAWriteOnAShortcut(t *testing.T) {
+	one, two := twoNodes(t)
+	conn, _ := connected(t, addPod(t, one, "p"), addPod(t, two, "q"))
+	require.Eventually(t, func() bool {
+		_, err := conn.Write([]byte{1})
+		require.NoError(t, err)
+		return one.shortcuts.open() == 1
+	}, 10*time.Second, time.Microsecond)
+	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
+	_, err := conn.Write(make([]byte, 1<<20))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, conn.SetWriteDeadline(time.Time{}))
+	written := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(make([]byte, 1<<20))
+		written <- err
+	}()
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, <-written, net.ErrClosed)
+}
+
 func TestShortcutsAreCounted(t *testing.T) {
 	one, two := twoNodes(t)
 	p, q := addPod(t, one, "p"), addPod(t, two, "q")
@@ -230,9 +300,14 @@ func TestShortcutsAreCounted(t *testing.T) {
 	warm(t, conn, one, two)
 	sent, received := p.Traffic(), q.Traffic()
 	const size = 100_000
-	go func() { _, _ = conn.Write(make([]byte, size)) }()
+	written := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(make([]byte, size))
+		written <- err
+	}()
 	_, err = io.ReadFull(conn, make([]byte, size))
 	require.NoError(t, err)
+	require.NoError(t, <-written)
 	require.GreaterOrEqual(t, p.Traffic().TxBytes, sent.TxBytes+size)
 	require.GreaterOrEqual(t, p.Traffic().TxPackets, sent.TxPackets+size/mtu)
 	require.Eventually(t, func() bool { return q.Traffic().RxBytes >= received.RxBytes+size }, 10*time.Second, 10*time.Millisecond)

@@ -2,18 +2,20 @@ package network
 
 import (
 	"context"
+	"maps"
 	"net/netip"
-	"os"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
-const (
-	// grantTime bounds how long a peer waits for what was sent in packets to be delivered.
-	grantTime = 20 * time.Millisecond
-	// countEvery is how late a receiver's counters may learn of bytes that came by a shortcut.
-	countEvery = time.Second
-)
+// grantTime bounds how long a peer waits for what was sent in packets to be delivered.
+const grantTime = 20 * time.Millisecond
+
+// renewEvery is how often leases are renewed: in time, also on a busy machine.
+const renewEvery = sandbox.LeaseTerm / 4
 
 // shortcuts are the node's connections that may have a shortcut, and its dealings about them with the other nodes.
 type shortcuts struct {
@@ -21,28 +23,21 @@ type shortcuts struct {
 
 	mu       sync.Mutex
 	splices  map[ends]*splice
-	received map[netip.Addr]amount // sent by shortcuts and not yet told to the receivers' nodes.
-	telling  bool                  // a timer is set.
+	renewing bool // a timer is set.
+	wanted   bool // there are new leases.
 }
 
 // amount is a part of a link's traffic.
-type amount struct {
-	Bytes   uint64 `json:"bytes"`
-	Packets uint64 `json:"packets"`
+type amount struct{ bytes, packets uint64 }
+
+// amountOf is what so many bytes of so many writes would have been in packets.
+func amountOf(bytes, writes uint64) amount {
+	const header = 52 // IP header, TCP header and timestamps.
+	packets := max(writes, (bytes+mtu-header-1)/(mtu-header))
+	return amount{bytes: bytes + header*packets, packets: packets}
 }
 
-func (a amount) plus(b amount) amount { return amount{a.Bytes + b.Bytes, a.Packets + b.Packets} }
-
-// amountOf is what n bytes would have been in packets.
-func amountOf(n int) amount {
-	const segment = mtu - 52 // IP header, TCP header and timestamps.
-	packets := (n + segment - 1) / segment
-	return amount{Bytes: uint64(n + 52*packets), Packets: uint64(packets)}
-}
-
-func newShortcuts(n *Network) *shortcuts {
-	return &shortcuts{net: n, splices: map[ends]*splice{}, received: map[netip.Addr]amount{}}
-}
+func newShortcuts(n *Network) *shortcuts { return &shortcuts{net: n, splices: map[ends]*splice{}} }
 
 // add makes a connection known. One within a pod stays in its stack.
 func (t *shortcuts) add(s *splice) {
@@ -69,84 +64,85 @@ func (t *shortcuts) find(e ends) *splice {
 	return t.splices[e]
 }
 
-// ask asks the node of the connection's other end for the pipe that its process reads from; nil means not now.
-func (t *shortcuts) ask(e ends, sent uint64) *os.File {
+// ask asks the node of the connection's other end for the pipe that its process reads from; none means not now.
+func (t *shortcuts) ask(e ends, sent uint64) []int {
 	if t.find(e) == nil {
 		return nil
 	}
-	fd := -1
 	if t.net.own(e.remote.Addr()) {
-		fd = t.grant(e.reversed(), sent)
-	} else if t.net.wire != nil {
+		return t.grant(e.reversed(), sent)
+	}
+	if t.net.wire != nil {
 		if p := t.net.wire.peerOf(e.remote.Addr()); p != nil {
-			fd = t.net.wire.askPipe(p, e, sent)
+			return t.net.wire.askPipe(p, e, sent)
 		}
 	}
-	if fd < 0 {
-		return nil
-	}
-	return os.NewFile(uintptr(fd), "shortcut") // non-blocking, as the pipe's other users have made it.
+	return nil
 }
 
-// grant gives out a pipe of this node, or -1.
-func (t *shortcuts) grant(e ends, sent uint64) int {
+// grant lends a pipe of this node, or none.
+func (t *shortcuts) grant(e ends, sent uint64) []int {
 	s := t.find(e)
 	if s == nil {
-		return -1
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), grantTime)
 	defer cancel()
 	return s.grant(sent, ctx.Done())
 }
 
-// detach takes away every shortcut from and to a pod of this node, wherever they are. A peer that does not answer is stopped or dead, and
-// writes nothing; once it goes on, it reads the message first.
-func (t *shortcuts) detach(addr netip.Addr) {
-	t.detachHere(addr)
-	if t.net.wire != nil {
-		t.net.wire.tellDetach(addr)
-	}
-}
-
-// detachHere takes away those that this node's senders have.
-func (t *shortcuts) detachHere(addr netip.Addr) {
+// keep renews the leases of this node's senders for as long as there are any.
+func (t *shortcuts) keep() {
 	t.mu.Lock()
-	var all []*splice
-	for e, s := range t.splices {
-		if e.local.Addr() == addr || e.remote.Addr() == addr {
-			all = append(all, s)
-		}
-	}
-	t.mu.Unlock()
-	for _, s := range all {
-		s.past.detach()
+	defer t.mu.Unlock()
+	t.wanted = true
+	if !t.renewing {
+		t.renewing = true
+		time.AfterFunc(renewEvery, t.renew)
 	}
 }
 
-// count enters n bytes from a link to an address, which came by a shortcut, into the books of both.
-func (t *shortcuts) count(from *link, to netip.Addr, n int) {
-	a := amountOf(n)
-	from.sent.add(a)
-	if l := (*t.net.routes.Load())[to.As4()]; l != nil {
-		l.received.add(a)
-		return
+func (t *shortcuts) renew() {
+	t.mu.Lock()
+	t.wanted = false
+	all := slices.Collect(maps.Values(t.splices))
+	t.mu.Unlock()
+	some := false
+	for _, s := range all {
+		some = s.past.renew() || some
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.received[to] = t.received[to].plus(a)
-	if !t.telling {
-		t.telling = true
-		t.net.clock.AfterFunc(countEvery, t.tell)
+	if t.renewing = some || t.wanted; t.renewing {
+		time.AfterFunc(renewEvery, t.renew)
 	}
 }
 
-// tell sends the other nodes what their pods have received.
-func (t *shortcuts) tell() {
+// of returns the connections of one of the node's addresses.
+func (t *shortcuts) of(addr netip.Addr) []*splice {
 	t.mu.Lock()
-	all := t.received
-	t.received, t.telling = map[netip.Addr]amount{}, false
-	t.mu.Unlock()
-	if t.net.wire != nil {
-		t.net.wire.tellReceived(all)
+	defer t.mu.Unlock()
+	var all []*splice
+	for e, s := range t.splices {
+		if e.local.Addr() == addr {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// detach takes away every shortcut from and to a pod of this node. It needs no other node: both ends hold the leases.
+func (t *shortcuts) detach(addr netip.Addr) {
+	for _, s := range t.of(addr) {
+		if s.detach() {
+			s.lost()
+		}
+	}
+}
+
+// count brings the books of a link up to date.
+func (t *shortcuts) count(l *link) {
+	for _, s := range t.of(l.addr) {
+		s.count()
 	}
 }

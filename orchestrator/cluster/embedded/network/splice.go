@@ -20,14 +20,16 @@ var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 type splice struct {
 	e     endpoint
 	p     stream
-	broke func(syscall.Errno) // told before the process can notice that the connection has broken.
+	told  func(syscall.Errno) // how the connection ended, before the process can notice.
+	lost  func()              // told when the process's shortcut has been taken away.
 	ended func()              // told when the connection is over; may be nil.
 
 	net       *Network
 	link      *link
 	ends      ends
-	past      shortcut
-	sent      uint64   // in packets; toNetwork's.
+	past      shortcut // the process's to its peer.
+	lent      shortcut // the peer's to the process.
+	sent      progress // into packets.
 	delivered progress // out of packets.
 
 	once   sync.Once
@@ -35,8 +37,8 @@ type splice struct {
 	active atomic.Int32
 }
 
-func newSplice(st *podStack, e endpoint, p stream, broke func(syscall.Errno)) *splice {
-	s := &splice{e: e, p: p, broke: broke, net: st.net, link: st.link, gone: make(chan struct{})}
+func newSplice(st *podStack, e endpoint, p stream, told func(syscall.Errno), lost func()) *splice {
+	s := &splice{e: e, p: p, told: told, lost: lost, net: st.net, link: st.link, gone: make(chan struct{})}
 	local, _ := e.GetLocalAddress()
 	if remote, err := e.GetRemoteAddress(); err == nil {
 		s.ends = ends{addrPort(local), addrPort(remote)}
@@ -54,6 +56,7 @@ func (s *splice) start() {
 
 // abort gives the connection up before it was started.
 func (s *splice) abort() {
+	s.told(0)
 	s.net.shortcuts.remove(s)
 	s.e.Abort()
 	s.p.close()
@@ -72,12 +75,12 @@ func (s *splice) over(errno syscall.Errno) {
 		if s.ended != nil {
 			defer s.ended()
 		}
-		if errno != 0 && s.broke != nil {
-			s.broke(errno)
-		}
+		s.told(errno)
 		close(s.gone)
 		s.net.shortcuts.remove(s)
-		s.past.detach()
+		if s.detach() && errno != 0 {
+			s.lost() // otherwise the process has closed it.
+		}
 		if errno != 0 {
 			s.e.Abort()
 		} else {
@@ -85,6 +88,16 @@ func (s *splice) over(errno syscall.Errno) {
 		}
 		s.p.close()
 	})
+}
+
+// isOver says whether the connection has ended.
+func (s *splice) isOver() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // fdWriter writes to a non-blocking descriptor from inside the endpoint's Read.
@@ -200,7 +213,7 @@ func (s *splice) toNetwork() {
 		if raw.Read(read) != nil {
 			return
 		}
-		ok := rerr == nil && n > 0 && s.carry((*buf)[:n], ready)
+		ok := rerr == nil && n > 0 && s.write((*buf)[:n], ready)
 		chunks.Put(buf)
 		switch {
 		case ok:
@@ -208,12 +221,13 @@ func (s *splice) toNetwork() {
 			s.over(asErrno(rerr))
 			return
 		case n > 0:
-			return // carry has ended the connection.
+			return // write has ended the connection.
 		case s.p.left():
 			s.closed()
 			return
 		default:
 			s.past.detach()
+			s.count()
 			s.e.Shutdown(tcpip.ShutdownWrite)
 			if s.p.waitLeft(); s.p.left() {
 				s.closed()
@@ -239,6 +253,7 @@ func (s *splice) write(b []byte, ready <-chan struct{}) bool {
 		r.Reset(b)
 		n, terr := s.e.Write(&r, tcpip.WriteOptions{})
 		b = b[n:]
+		s.sent.add(int(n))
 		switch terr.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:

@@ -6,12 +6,12 @@ import "sync/atomic"
 type counter struct{ bytes, packets atomic.Uint64 }
 
 func (c *counter) add(a amount) {
-	c.bytes.Add(a.Bytes)
-	c.packets.Add(a.Packets)
+	c.bytes.Add(a.bytes)
+	c.packets.Add(a.packets)
 }
 
 // Traffic counts what a pod has received and sent through its eth0 since it was added. What comes by a shortcut is counted as the
-// packets that it would have been, up to a second late at the receiver.
+// packets that it would have been.
 type Traffic struct {
 	RxBytes, RxPackets, RxDropped uint64
 	TxBytes, TxPackets, TxDropped uint64
@@ -24,6 +24,7 @@ func (p *Pod) Traffic() Traffic {
 		return Traffic{} // The pod has left the network.
 	}
 	s, l := info.Stats, p.st.link
+	l.net.shortcuts.count(l)
 	return Traffic{
 		RxBytes: s.Rx.Bytes.Value() + l.received.bytes.Load(), RxPackets: s.Rx.Packets.Value() + l.received.packets.Load(),
 		RxDropped: s.MalformedL4RcvdPackets.Value(),
