@@ -30,12 +30,12 @@ func upstream() []program.Image {
 // documents is where nginx's image keeps what it serves.
 const documents = "/usr/share/nginx/html"
 
-// webserver serves nginx's documents at port 80.
+// webserver serves nginx's documents at port 80: the image's page, or what a volume in their place has.
 func webserver(ctx context.Context, sys *program.Sys) error {
-	if err := sys.Files.MkdirAll(documents, 0o755); err != nil {
-		return fmt.Errorf("make document root: %w", err)
-	}
-	if _, err := sys.Files.Stat(documents + "/index.html"); errors.Is(err, fs.ErrNotExist) {
+	if _, err := sys.Files.Stat(documents); errors.Is(err, fs.ErrNotExist) {
+		if err := sys.Files.MkdirAll(documents, 0o755); err != nil {
+			return fmt.Errorf("make document root: %w", err)
+		}
 		page := []byte("<!DOCTYPE html>\n<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n")
 		if err := program.WriteFile(sys.Files, documents+"/index.html", page, 0o644); err != nil {
 			return fmt.Errorf("write index page: %w", err)

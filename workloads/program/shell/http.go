@@ -22,12 +22,27 @@ import (
 	"github.com/gameday-bench/gameday/workloads/program"
 )
 
-// httpClient speaks HTTP over the container's network.
-func (c *command) httpClient(insecure bool, connect time.Duration) *http.Client {
-	config := &tls.Config{InsecureSkipVerify: insecure}
-	if pool, err := program.ReadFile(c.sys.Files, "/etc/ssl/certs/ca-certificates.crt"); err == nil {
-		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM(pool)
+// systemRoots are the certificate authorities that clients trust when they are told of no others.
+const systemRoots = "/etc/ssl/certs/ca-certificates.crt"
+
+// roots reads certificate authorities; a file that cannot be read or has none is an error.
+func (c *command) roots(file string) (*x509.CertPool, error) {
+	text, err := program.ReadFile(c.sys.Files, file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read certificates: %s has none", file)
+	}
+	return pool, nil
+}
+
+// httpClient speaks HTTP over the container's network. A nil roots are the system's.
+func (c *command) httpClient(insecure bool, connect time.Duration, roots *x509.CertPool) *http.Client {
+	config := &tls.Config{InsecureSkipVerify: insecure, RootCAs: roots}
+	if roots == nil {
+		config.RootCAs, _ = c.roots(systemRoots)
 	}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -70,6 +85,9 @@ func curl(c *command) int {
 	return code
 }
 
+// codeCAFile is curl's exit code for authorities that cannot be read.
+const codeCAFile = 77
+
 func (c *command) curlOne(f flags, target string) int {
 	seconds := func(name string) time.Duration {
 		v, err := strconv.ParseFloat(f.value(name, "0"), 64)
@@ -88,7 +106,13 @@ func (c *command) curlOne(f flags, target string) int {
 	if err != nil {
 		return c.fail(3, "(3) URL rejected: %v", err)
 	}
-	client := c.httpClient(f.has("k"), seconds("K"))
+	var roots *x509.CertPool
+	if file := f.value("E", ""); file != "" {
+		if roots, err = c.roots(file); err != nil {
+			return c.fail(codeCAFile, "(%d) error setting certificate verify locations:  CAfile: %s", codeCAFile, file)
+		}
+	}
+	client := c.httpClient(f.has("k"), seconds("K"), roots)
 	if f.has("L") {
 		client.CheckRedirect = nil
 	}
@@ -275,7 +299,7 @@ func wget(c *command) int {
 	if err != nil {
 		return c.fail(1, "bad address '%s'", f.rest[0])
 	}
-	client := c.httpClient(f.has("P"), 0)
+	client := c.httpClient(f.has("P"), 0, nil)
 	client.CheckRedirect = nil
 	resp, err := client.Do(req)
 	if err != nil {

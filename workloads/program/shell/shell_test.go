@@ -3,6 +3,7 @@ package shell_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
@@ -245,6 +246,25 @@ func TestCurl(t *testing.T) {
 	require.Equal(t, "GET geo ", b.out.String())
 	require.Zero(t, b.run(t, "nc", "-zv", "geo", "80"))
 	require.Equal(t, 1, b.run(t, "nc", "-z", "dead", "80"))
+}
+
+// TestCurlTrusts: whom --cacert names, and nobody else; the certificate is one that httptest made for itself.
+func TestCurlTrusts(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
+	defer server.Close()
+	b := newBox(t)
+	b.sys.Net = fakeNet{}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(t, os.WriteFile(filepath.Join(b.root, "tmp/ca.crt"), text, 0o600))
+	require.Zero(t, b.run(t, "curl", "-s", "--cacert", "/tmp/ca.crt", server.URL))
+	require.Equal(t, "hello", b.out.String())
+	require.Equal(t, 60, b.run(t, "curl", "-s", server.URL))
+	require.Zero(t, b.run(t, "curl", "-s", "-k", server.URL))
+	for _, file := range []string{"/tmp/none.crt", "/app/config.yaml"} {
+		require.Equal(t, 77, b.run(t, "curl", "--cacert", file, server.URL))
+		require.Contains(t, b.err.String(), file)
+	}
 }
 
 func TestCancel(t *testing.T) {
