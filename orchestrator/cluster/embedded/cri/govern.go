@@ -53,13 +53,13 @@ func (c *container) throttle() {
 	used := c.measureCPU()
 	var budget time.Duration
 	idle := true
-	for start := c.r.clock.Now(); ; {
+	for start := c.periodStart(); ; {
 		lim := c.currentLimits()
 		if lim.quota <= 0 || lim.quota >= lim.period*time.Duration(runtime.NumCPU()) {
 			if !c.sleep(unlimitedCheck) {
 				return
 			}
-			used, start, budget = c.measureCPU(), c.r.clock.Now(), 0
+			used, start, budget = c.measureCPU(), c.periodStart(), 0
 			continue
 		}
 		budget = min(budget+lim.quota, lim.quota)
@@ -100,6 +100,17 @@ func (c *container) throttle() {
 			c.meter.countPeriods(uint64(periods), throttled*uint64(periods), stoppedFor)
 		}
 	}
+}
+
+// periodStart is the start of the current period, which is the same for all containers with a period of this length: a node looks at
+// all those that use little in one go.
+func (c *container) periodStart() time.Time {
+	now := c.r.clock.Now()
+	period := c.currentLimits().period
+	if period <= 0 {
+		return now
+	}
+	return now.Add(-time.Duration(now.UnixNano() % int64(period)))
 }
 
 const (
