@@ -123,7 +123,7 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 		clk = conditions.Clock()
 	}
 	hosts := func() (io.ReadCloser, error) { return tree.Open("/etc/hosts") }
-	net, err := sandbox.Inherited(&sandbox.Resolver{ResolvConf: c.ResolvConf, Hosts: hosts})
+	net, err := sandbox.Inherited(&sandbox.Resolver{ResolvConf: c.ResolvConf, Hosts: hosts, Env: c.Env})
 	if err != nil {
 		return usage("%w", err)
 	}

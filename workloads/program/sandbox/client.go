@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,7 +190,7 @@ func (c *Client) send(r Request) error {
 	return nil
 }
 
-// LookupHost returns the IPv4 addresses of host, as the container's /etc/hosts and resolv.conf say.
+// LookupHost returns the addresses of host, as the container's /etc/hosts and resolv.conf say.
 func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) {
 	return c.resolver.LookupHost(ctx, host)
 }
@@ -330,8 +331,9 @@ func (c *Client) resolve(ctx context.Context, kind, address string) ([]netip.Add
 		case a == netip.IPv6Loopback():
 			a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
-		if a = a.Unmap(); a.Is4() {
-			out = append(out, netip.AddrPortFrom(a, uint16(port)))
+		// Both loopback addresses are one and the same here.
+		if to := netip.AddrPortFrom(a.Unmap(), uint16(port)); to.Addr().Is4() && !slices.Contains(out, to) {
+			out = append(out, to)
 		}
 	}
 	if len(out) == 0 {

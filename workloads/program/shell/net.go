@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -102,55 +101,4 @@ func getent(c *command) int {
 // ping explains itself: containers have no raw sockets.
 func ping(c *command) int {
 	return c.fail(1, "socket: Operation not permitted (are you root?)")
-}
-
-// searchList is how the container's resolv.conf reads.
-type searchList struct {
-	servers []string
-	search  []string
-	ndots   int
-}
-
-func (c *command) resolvConf() searchList {
-	out := searchList{ndots: 1}
-	file, err := c.sys.Files.Open("/etc/resolv.conf")
-	if err != nil {
-		return out
-	}
-	defer file.Close()
-	_ = eachLine(file, func(line string) bool {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			return true
-		}
-		switch fields[0] {
-		case "nameserver":
-			out.servers = append(out.servers, fields[1])
-		case "search":
-			out.search = fields[1:]
-		case "options":
-			for _, o := range fields[1:] {
-				if n, err := strconv.Atoi(strings.TrimPrefix(o, "ndots:")); err == nil && strings.HasPrefix(o, "ndots:") {
-					out.ndots = n
-				}
-			}
-		}
-		return true
-	})
-	return out
-}
-
-// candidates are the names to ask for, in the order of the resolver.
-func (s searchList) candidates(name string) []string {
-	if strings.HasSuffix(name, ".") {
-		return []string{name}
-	}
-	var out []string
-	for _, domain := range s.search {
-		out = append(out, name+"."+strings.TrimSuffix(domain, ".")+".")
-	}
-	if strings.Count(name, ".") >= s.ndots {
-		return append([]string{name + "."}, out...)
-	}
-	return append(out, name+".")
 }
