@@ -45,7 +45,7 @@ func newCreateCluster(a *app) *cobra.Command {
 
 Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
 your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.`,
-		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --app hotel --rate 100\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
 		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = "gameday"
@@ -94,6 +94,11 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Dur
 	}
 	fmt.Fprintf(a.notes(), "cluster %q is ready after %.1fs\nuse it with:    kubectl --kubeconfig %s get nodes\ndelete it with: gameday delete cluster %s\n",
 		info.Name, time.Since(began).Seconds(), info.Kubeconfig, info.Name)
+	if with.ingress {
+		if err := a.installIngress(ctx, info); err != nil {
+			return err
+		}
+	}
 	if definition != nil {
 		if err := a.deployApp(ctx, with, definition, info); err != nil {
 			return err

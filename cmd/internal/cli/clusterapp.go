@@ -6,18 +6,22 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/stack"
 	"github.com/gameday-bench/gameday/workloads"
+	"github.com/gameday-bench/gameday/workloads/ingress"
 )
 
-// appFlags are the application that create cluster puts on a new cluster.
+// appFlags are what create cluster puts on a new cluster.
 type appFlags struct {
 	app     string
 	profile string
 	rate    float64
+	ingress bool
 }
 
 func (f *appFlags) register(a *app, cmd *cobra.Command) {
@@ -25,6 +29,7 @@ func (f *appFlags) register(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.app, "app", "", "application to deploy, with monitoring and load; see gameday get apps")
 	flags.StringVar(&f.profile, "load-profile", "default", "load profile of the application")
 	flags.Float64Var(&f.rate, "rate", 0, "requests per second (default: the profile's)")
+	flags.BoolVar(&f.ingress, "ingress", false, "install an ingress controller")
 	_ = cmd.RegisterFlagCompletionFunc("app", completeNames(func() []string {
 		c, _ := a.catalogs()
 		return c.apps.IDs()
@@ -61,5 +66,29 @@ func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.
 		return fmt.Errorf("deploy app %s: %w", definition.ID, err)
 	}
 	fmt.Fprintf(a.notes(), "app %s is ready under load after %.1fs, in namespace %s\n", definition.ID, time.Since(began).Seconds(), definition.Namespace)
+	return nil
+}
+
+// installIngress puts an ingress controller on the cluster and waits until it is ready.
+func (a *app) installIngress(ctx context.Context, info embedded.Info) error {
+	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	env := workloads.Env{REST: config, Namespace: ingress.Namespace, Log: a.logger()}
+	if env.Kubernetes, err = kubernetes.NewForConfig(config); err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	if env.Dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return fmt.Errorf("make dynamic client: %w", err)
+	}
+	began := time.Now()
+	if err := ingress.New().Deploy(ctx, env); err != nil {
+		return fmt.Errorf("install ingress controller: %w", err)
+	}
+	if err := ingress.New().Ready(ctx, env); err != nil {
+		return fmt.Errorf("wait for ingress controller: %w", err)
+	}
+	fmt.Fprintf(a.notes(), "ingress class %s is served after %.1fs, by service %s in namespace %s\n", ingress.Class, time.Since(began).Seconds(), ingress.Service, ingress.Namespace)
 	return nil
 }
