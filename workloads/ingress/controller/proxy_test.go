@@ -55,13 +55,14 @@ func TestEndpointsThatFail(t *testing.T) {
 		}
 	}()
 	e := newEdge(t, nil, all(
-		service("refused", gone+":80"), service("silent", silent+":80"), service("slow", a), service("half", a, gone+":80"), service("broken", broken.Addr().String()),
+		service("refused", gone+":80"), service("silent", silent+":80"), service("slow", a), service("sized", a), service("half", a, gone+":80"), service("broken", broken.Addr().String()),
 		[]runtime.Object{
 			site(t, "refused", ""), site(t, "silent", `nginx.ingress.kubernetes.io/proxy-connect-timeout: "1"`),
-			site(t, "slow", `nginx.ingress.kubernetes.io/proxy-read-timeout: "1", nginx.ingress.kubernetes.io/proxy-connect-timeout: "1", nginx.ingress.kubernetes.io/proxy-body-size: 1k`),
+			site(t, "slow", `nginx.ingress.kubernetes.io/proxy-read-timeout: "1", nginx.ingress.kubernetes.io/proxy-connect-timeout: "1"`),
+			site(t, "sized", `nginx.ingress.kubernetes.io/proxy-body-size: 1k`),
 			site(t, "half", ""), site(t, "broken", ""),
 		})...)
-	for url, want := range map[string]int{"refused.example/": 502, "silent.example/": 504, "slow.example/slow": 504, "slow.example/": 200, "broken.example/": 502} {
+	for url, want := range map[string]int{"refused.example/": 502, "silent.example/": 504, "slow.example/slow": 504, "broken.example/": 502} {
 		status, _, _ := e.get(t, url)
 		require.Equal(t, want, status, url)
 	}
@@ -70,9 +71,9 @@ func TestEndpointsThatFail(t *testing.T) {
 		require.Equal(t, 200, status, "a connection that fails is no reason to fail a request")
 		require.Equal(t, "4 <nil>", body)
 	}
-	status, _, _ := e.do(t, http.MethodPost, "slow.example/count", strings.NewReader(strings.Repeat("x", 1025)))
+	status, _, _ := e.do(t, http.MethodPost, "sized.example/count", strings.NewReader(strings.Repeat("x", 1025)))
 	require.Equal(t, 413, status)
-	status, body, _ := e.do(t, http.MethodPost, "slow.example/count", strings.NewReader(strings.Repeat("x", 1024)))
+	status, body, _ := e.do(t, http.MethodPost, "sized.example/count", strings.NewReader(strings.Repeat("x", 1024)))
 	require.Equal(t, 200, status)
 	require.Equal(t, "1024 <nil>", body)
 }
