@@ -3,6 +3,7 @@ package agnhost
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -171,6 +172,22 @@ func TestOverride(t *testing.T) {
 	code, body := p.get(t, "http://pod:8080/anything")
 	require.Equal(t, http.StatusNotFound, code)
 	require.Equal(t, "gone", body)
+}
+
+// TestWebserverHasItsCertificate looks where readiness probes of upstream's tests look, which they break by moving the file.
+func TestWebserverHasItsCertificate(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "test-webserver")
+	p.start(t, "tcp:80")
+	code, body := p.get(t, "http://pod:80/localhost.crt")
+	require.Equal(t, http.StatusOK, code)
+	key, err := program.ReadFile(p.sys.Files, "/localhost.key")
+	require.NoError(t, err)
+	_, err = tls.X509KeyPair([]byte(body), key)
+	require.NoError(t, err)
+	require.NoError(t, p.sys.Files.Rename("/localhost.crt", "/moved.crt"))
+	code, _ = p.get(t, "http://pod:80/localhost.crt")
+	require.Equal(t, http.StatusNotFound, code)
 }
 
 func TestPrograms(t *testing.T) {

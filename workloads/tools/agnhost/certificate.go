@@ -7,14 +7,49 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"time"
+
+	"github.com/gameday-bench/gameday/workloads/program"
 )
 
-// localhostFile is where upstream's image has its certificate.
-const localhostFile = "/localhost.crt"
+const (
+	// localhostFile is where upstream's image has its certificate.
+	localhostFile = "/localhost.crt"
+	// localhostKeyFile is where it has the private key.
+	localhostKeyFile = "/localhost.key"
+)
+
+// installLocalhost makes the image's certificate a file for those that look for one, unless the container has it.
+func (a *app) installLocalhost() error {
+	if _, err := a.sys.Files.Stat(localhostFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	config, err := a.localhostKeyPair()
+	if err != nil {
+		return err
+	}
+	pair := config.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return fmt.Errorf("encode private key: %w", err)
+	}
+	for _, f := range []struct {
+		name, kind string
+		data       []byte
+	}{{localhostKeyFile, "PRIVATE KEY", key}, {localhostFile, "CERTIFICATE", pair.Certificate[0]}} {
+		data := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.data})
+		if err := program.WriteFile(a.sys.Files, f.name, data, 0o644); err != nil {
+			return fmt.Errorf("write the image's certificate: %w", err)
+		}
+	}
+	return nil
+}
 
 // porterKeyPair is what porter serves TLS with: the pod's own certificate (CERT_FILE, KEY_FILE), or that of the image. It is nil
 // for a plain port.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -168,6 +169,10 @@ func testWebserver(ctx context.Context, a *app, args []string) error {
 	f := newFlags("test-webserver")
 	port := f.Int("port", 80, "port")
 	if err := a.parse(f, args); err != nil {
+		return err
+	}
+	// A read-only root is served as it is.
+	if err := a.installLocalhost(); err != nil && !errors.Is(err, syscall.EROFS) {
 		return err
 	}
 	files := http.FileServerFS(fileSystem{a.sys.Files})
