@@ -22,6 +22,7 @@ func upstream() []program.Image {
 		program.Image{Repository: registry + "busybox", Tags: []string{"1.37.0-1"}, Cmd: shell, Program: sh, Commands: map[string]program.Func{"hexdump": hexdump}},
 		program.Image{Repository: registry + "jessie-dnsutils", Tags: []string{"1.7"}, Cmd: shell, Program: sh},
 		program.Image{Repository: registry + "nginx", Tags: []string{"1.14-4", "1.15-4"}, Program: webserver},
+		program.Image{Repository: registry + "nonewprivs", Tags: []string{"1.3"}, Program: effectiveUser},
 		program.Image{Repository: registry + "nautilus", Tags: []string{"1.7"}, Program: picture},
 		program.Image{Repository: registry + "kitten", Tags: []string{"1.7"}, Program: picture},
 	)
@@ -51,6 +52,13 @@ func webserver(ctx context.Context, sys *program.Sys) error {
 		files.ServeHTTP(w, r)
 		fmt.Fprintf(sys.Stdout, "%s - - \"%s %s %s\"\n", r.RemoteAddr, r.Method, r.URL.Path, r.Proto)
 	}))
+}
+
+// effectiveUser says as whom it runs. Upstream's has the set-user-ID bit, which has no effect here: no program gets more rights
+// than its container's user has, whatever allowPrivilegeEscalation says.
+func effectiveUser(_ context.Context, sys *program.Sys) error {
+	fmt.Fprintf(sys.Stdout, "Effective uid: %d\n", sys.User.UID)
+	return nil
 }
 
 // picture serves the file that tells which of the two builds of a demonstration is running.

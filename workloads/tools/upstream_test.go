@@ -31,3 +31,14 @@ func TestHexdump(t *testing.T) {
 	require.Error(t, run("-C", "/none"))
 	require.Error(t, run())
 }
+
+func TestEffectiveUser(t *testing.T) {
+	t.Parallel()
+	var registry program.Registry
+	registry.Register(tools.Images()...)
+	im, ok := registry.Lookup("e2e-test-images/nonewprivs")
+	require.True(t, ok)
+	var out bytes.Buffer
+	require.NoError(t, im.Program(t.Context(), &program.Sys{User: program.User{UID: 1000}, Stdout: &out}))
+	require.Equal(t, "Effective uid: 1000\n", out.String())
+}
