@@ -53,7 +53,7 @@ func main() {
 	flag.IntVar(&o.clusters, "clusters", 1, "clusters at a time")
 	flag.IntVar(&o.procs, "procs", 8, "tests at a time on each cluster")
 	flag.IntVar(&o.nodes, "nodes", 3, "worker nodes of each cluster")
-	flag.IntVar(&o.batch, "batch", 200, "tests per batch")
+	flag.IntVar(&o.batch, "batch", 100, "tests per batch")
 	flag.DurationVar(&o.timeout, "timeout", time.Hour, "longest time of one batch")
 	flag.DurationVar(&o.deadline, "deadline", 0, "start no batch after this time; 0 for none")
 	flag.StringVar(&o.focus, "focus", "", "run only the tests whose names match this expression")

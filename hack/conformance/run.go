@@ -20,8 +20,8 @@ import (
 // maxMessage bounds how much of a failure's words is kept, in bytes.
 const maxMessage = 4 << 10
 
-// interruptGrace is how long Ginkgo may take to end after it was asked to.
-const interruptGrace = 90 * time.Second
+// interruptGrace is how long Ginkgo may take to end after it was asked to: the tests under way clean up first.
+const interruptGrace = 3 * time.Minute
 
 // batch are tests that run together, procs at a time.
 type batch struct {
@@ -131,8 +131,13 @@ func runBatch(ctx context.Context, o options, cluster, kubeconfig string, b batc
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = interruptGrace
+	// A group of its own: Ginkgo tells its processes, and none of them outlives it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	fmt.Printf("%s: %d tests, log in %s\n", cluster, len(b.tests), log.Name())
 	runErr := cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	var exit *exec.ExitError
 	if runErr != nil && !errors.As(runErr, &exit) {
 		return fmt.Errorf("run tests: %w", runErr)
