@@ -231,3 +231,6 @@ func (c *command) parseShort(cluster string, args []string, f flags, takesValue 
 func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
+
+// Commands are the names of the tools, sorted. The shell itself, its built-ins and what an image brings come on top.
+func Commands() []string { return slices.Sorted(maps.Keys(tools())) }

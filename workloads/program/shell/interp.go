@@ -23,6 +23,15 @@ func (c *command) script(source, name string, params []string, options ...string
 	if err != nil {
 		return c.fail(codeUsage, "%v", err)
 	}
+	runner, err := c.runner(params, options)
+	if err != nil {
+		return c.fail(codeUsage, "%v", err)
+	}
+	return c.status(runner.Run(c.ctx, file))
+}
+
+// runner makes an interpreter in the container.
+func (c *command) runner(params, options []string) (*interp.Runner, error) {
 	environ := &containerEnviron{Environ: c.env, c: c}
 	runner, err := interp.New(
 		interp.Env(environ), interp.Dir("/"), interp.StdIO(c.in, c.out, c.err),
@@ -33,13 +42,17 @@ func (c *command) script(source, name string, params []string, options ...string
 		interp.ReadDirHandler2(c.readDirHandler), interp.AccessHandler(c.accessHandler),
 	)
 	if err != nil {
-		return c.fail(codeUsage, "%v", err)
+		return nil, err
 	}
 	runner.Reset()
 	environ.started = true
 	// The option Dir looks for the directory on the host; the field does not.
 	runner.Dir = c.dir
-	err = runner.Run(c.ctx, file)
+	return runner, nil
+}
+
+// status is the exit code of what was interpreted.
+func (c *command) status(err error) int {
 	var status interp.ExitStatus
 	if errors.As(err, &status) {
 		return int(status)

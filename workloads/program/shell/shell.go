@@ -249,6 +249,9 @@ func (c *command) shell() int {
 		}
 		return c.script(string(data), args[0], args[1:], options...)
 	}
+	if isTerminal(c.in) {
+		return c.session(options)
+	}
 	data, err := io.ReadAll(c.in)
 	if err != nil {
 		return c.fail(1, "read script: %v", err)

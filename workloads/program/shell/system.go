@@ -127,6 +127,10 @@ func hostname(c *command) int {
 }
 
 func tty(c *command) int {
+	if isTerminal(c.in) {
+		c.printf("/dev/pts/0\n")
+		return 0
+	}
 	c.printf("not a tty\n")
 	return 1
 }
