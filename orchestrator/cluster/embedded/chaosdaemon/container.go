@@ -29,6 +29,10 @@ func (d *daemon) ContainerGetPid(ctx context.Context, req *pb.ContainerRequest) 
 	if action := req.GetAction().GetAction(); action != pb.ContainerAction_GETPID {
 		return nil, status.Errorf(codes.InvalidArgument, "container action is %s, not GETPID", action)
 	}
+	// Only KernelChaos asks, and gives the container's name for its id.
+	if _, err := bareID(req.GetContainerId()); err != nil {
+		return nil, status.Error(codes.Unimplemented, noKernel)
+	}
 	c, err := d.container(ctx, req.GetContainerId())
 	if err != nil {
 		return nil, err

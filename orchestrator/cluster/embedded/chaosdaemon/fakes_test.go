@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/chaosdaemon/stress"
+
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // TestMain lets this binary be the stressor that the daemon starts.
@@ -74,6 +76,10 @@ type fakeNode struct {
 	attached   map[int]string
 	attachErr  error
 	detached   atomic.Int32
+	clocks     map[string]sandbox.ClockOffsets
+	rules      map[string][]sandbox.FileRule
+	mounts     map[string][]string
+	fileErr    error
 	packets    net.PacketConn
 	dns        DNS
 }
@@ -121,12 +127,31 @@ func (n *fakeNode) Dial(ctx context.Context, network, address string) (net.Conn,
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
+func (n *fakeNode) SetClocks(_ context.Context, id string, off sandbox.ClockOffsets) error {
+	n.clocks[id] = off
+	return nil
+}
+
+func (n *fakeNode) SetFileRules(_ context.Context, id string, rules []sandbox.FileRule) error {
+	if n.fileErr != nil {
+		return n.fileErr
+	}
+	n.rules[id] = rules
+	return nil
+}
+
+func (n *fakeNode) Mounts(_ context.Context, _, nodePath string) ([]string, error) {
+	return n.mounts[nodePath], nil
+}
+
 func newNode() *fakeNode {
 	return &fakeNode{
 		pods:       map[string]*fakePod{"s1": {}},
 		containers: map[string]Container{"c1": {ID: "c1", SandboxID: "s1", PID: 4242}},
 		sandboxes:  map[string]string{"uid1/": "s1", "hotel/geo": "s1"},
 		attached:   map[int]string{},
+		clocks:     map[string]sandbox.ClockOffsets{},
+		rules:      map[string][]sandbox.FileRule{},
 	}
 }
 
@@ -135,7 +160,7 @@ func start(t *testing.T, n *fakeNode) pb.ChaosDaemonClient {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cfg := Config{
-		Network: n, Runtime: n, Stress: []string{os.Args[0], "--stress"},
+		Network: n, Runtime: n, Conditions: n, Stress: []string{os.Args[0], "--stress"},
 		DNS: n.dns, Log: slog.New(slog.DiscardHandler),
 	}
 	return pb.NewChaosDaemonClient(connect(t, cfg, listener, grpc.WithTransportCredentials(insecure.NewCredentials())))

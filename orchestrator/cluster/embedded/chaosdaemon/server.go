@@ -33,6 +33,8 @@ type Config struct {
 	// Network and Runtime are the node's.
 	Network Network
 	Runtime Runtime
+	// Conditions changes clocks and files of containers.
+	Conditions Conditions
 	// Stress is the command line that runs a stressor: the daemon appends "cpu" or "memory" and the stressor's own flags.
 	// See package stress.
 	Stress []string
@@ -111,9 +113,12 @@ type daemon struct {
 	pb.UnimplementedChaosDaemonServer
 	cfg Config
 
-	mu        sync.Mutex
-	stressors map[int]*stressor
-	sandboxes map[string]*sandboxState
+	mu         sync.Mutex
+	stressors  map[int]*stressor
+	sandboxes  map[string]*sandboxState
+	containers map[string]*containerState
+	instances  map[int64]string // The containers of IOChaos, by what the controllers know them by.
+	injections int32            // The last that was handed out, of any kind.
 }
 
 // sandboxState is what the daemon remembers of one sandbox: what the kernel remembers on a real node.
@@ -125,7 +130,10 @@ type sandboxState struct {
 }
 
 func newDaemon(cfg Config) *daemon {
-	return &daemon{cfg: cfg, stressors: map[int]*stressor{}, sandboxes: map[string]*sandboxState{}}
+	return &daemon{
+		cfg: cfg, stressors: map[int]*stressor{}, sandboxes: map[string]*sandboxState{},
+		containers: map[string]*containerState{}, instances: map[int64]string{},
+	}
 }
 
 func (d *daemon) close() {

@@ -35,17 +35,8 @@ func TestContainer(t *testing.T) {
 	_, err = client.ContainerGetPid(t.Context(), &pb.ContainerRequest{Action: pid, ContainerId: "containerd://c2"})
 	require.Equal(t, codes.NotFound, status.Code(err))
 	_, err = client.ContainerGetPid(t.Context(), &pb.ContainerRequest{Action: pid, ContainerId: "c1"})
-	require.Equal(t, codes.InvalidArgument, status.Code(err))
-}
-
-func TestUnsupportedIsNamed(t *testing.T) {
-	t.Parallel()
-	client := start(t, newNode())
-	_, err := client.ApplyIOChaos(t.Context(), &pb.ApplyIOChaosRequest{})
 	require.Equal(t, codes.Unimplemented, status.Code(err))
-	require.ErrorContains(t, err, "ApplyIOChaos")
-	_, err = client.SetTimeOffset(t.Context(), &pb.TimeRequest{})
-	require.Equal(t, codes.Unimplemented, status.Code(err))
+	require.ErrorContains(t, err, "KernelChaos is not supported")
 }
 
 func TestSetDNSServer(t *testing.T) {

@@ -1,11 +1,13 @@
 package cri
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
+	securejoin "github.com/cyphar/filepath-securejoin"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -73,6 +75,32 @@ func (r *Runtime) SetFileRules(id string, rules []sandbox.FileRule) error {
 	}
 	defer conditions.Close()
 	return conditions.SetFileRules(rules)
+}
+
+// MountsOf returns the container paths at which a running container has a path of the node, or something below it.
+func (r *Runtime) MountsOf(id, nodePath string) ([]string, error) {
+	c, err := r.running(id)
+	if err != nil {
+		return nil, err
+	}
+	onHost, err := securejoin.SecureJoin(r.cfg.HostPathDir, nodePath)
+	if err != nil {
+		return nil, fmt.Errorf("resolve path of the node: %w", err)
+	}
+	if onHost, err = filepath.EvalSymlinks(onHost); err != nil {
+		return nil, fmt.Errorf("resolve path of the node: %w", err)
+	}
+	var out []string
+	for _, m := range c.config.Mounts {
+		source, _, err := c.source(m.HostPath)
+		if err != nil {
+			return nil, err
+		}
+		if source, err = filepath.EvalSymlinks(source); err == nil && below(source, onHost) {
+			out = append(out, m.ContainerPath)
+		}
+	}
+	return out, nil
 }
 
 func (c *container) conditionsPath() string { return filepath.Join(c.dir, "conditions") }

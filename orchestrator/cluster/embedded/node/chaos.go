@@ -16,6 +16,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
+	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 // dnsPort is the port of DNS servers.
@@ -32,11 +33,12 @@ func serveChaos(ctx context.Context, cluster *spec.Cluster, n spec.Node, netw *n
 	}
 	pki := func(name string) string { return filepath.Join(cluster.PKI(), name) }
 	return chaosdaemon.Serve(ctx, chaosdaemon.Config{
-		Listen:  net.JoinHostPort(n.Loopback.String(), strconv.Itoa(cluster.Ports.ChaosDaemon)),
-		TLS:     chaosdaemon.TLS{CA: pki("ca.crt"), Cert: pki("chaos.crt"), Key: pki("chaos.key")},
-		Network: &chaosNetwork{net: netw, runtime: rt, pods: map[string]*chaosPod{}},
-		Runtime: chaosRuntime{rt},
-		Stress:  []string{self, stressCommand},
+		Listen:     net.JoinHostPort(n.Loopback.String(), strconv.Itoa(cluster.Ports.ChaosDaemon)),
+		TLS:        chaosdaemon.TLS{CA: pki("ca.crt"), Cert: pki("chaos.crt"), Key: pki("chaos.key")},
+		Network:    &chaosNetwork{net: netw, runtime: rt, pods: map[string]*chaosPod{}},
+		Runtime:    chaosRuntime{rt},
+		Conditions: chaosConditions{rt},
+		Stress:     []string{self, stressCommand},
 		DNS: chaosdaemon.DNS{
 			Listen: netip.AddrPortFrom(n.Address, dnsPort), Upstream: netip.AddrPortFrom(cluster.Network.DNS, dnsPort),
 		},
@@ -208,4 +210,19 @@ func (r chaosRuntime) Kill(_ context.Context, id string) error { return r.Signal
 
 func (r chaosRuntime) Attach(_ context.Context, id string, pid int) (func(), error) {
 	return r.AttachProcess(id, pid)
+}
+
+// chaosConditions are the clocks and files of containers as the chaos daemon changes them.
+type chaosConditions struct{ runtime *cri.Runtime }
+
+func (c chaosConditions) SetClocks(_ context.Context, id string, off sandbox.ClockOffsets) error {
+	return c.runtime.SetClocks(id, off)
+}
+
+func (c chaosConditions) SetFileRules(_ context.Context, id string, rules []sandbox.FileRule) error {
+	return c.runtime.SetFileRules(id, rules)
+}
+
+func (c chaosConditions) Mounts(_ context.Context, id, nodePath string) ([]string, error) {
+	return c.runtime.MountsOf(id, nodePath)
 }
