@@ -18,25 +18,30 @@ func newLogger(sys *program.Sys, name string) *slog.Logger {
 	// An unknown level is not worth refusing to start for.
 	_ = level.UnmarshalText([]byte(sys.Getenv("LOG_LEVEL")))
 	handler := slog.NewJSONHandler(sys.Stdout, &slog.HandlerOptions{Level: level})
-	return slog.New(traceHandler{handler}).With("service", name)
+	return slog.New(traceHandler{handler, sys.Clock}).With("service", name)
 }
 
-// traceHandler adds the ids of the span in the context.
-type traceHandler struct{ slog.Handler }
+// traceHandler adds the ids of the span in the context, and takes the time from the container's clock.
+type traceHandler struct {
+	slog.Handler
+
+	clock clock.PassiveClock
+}
 
 func (h traceHandler) Handle(ctx context.Context, r slog.Record) error {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
 	}
+	r.Time = h.clock.Now()
 	return h.Handler.Handle(ctx, r)
 }
 
 func (h traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return traceHandler{h.Handler.WithAttrs(attrs)}
+	return traceHandler{h.Handler.WithAttrs(attrs), h.clock}
 }
 
 func (h traceHandler) WithGroup(name string) slog.Handler {
-	return traceHandler{h.Handler.WithGroup(name)}
+	return traceHandler{h.Handler.WithGroup(name), h.clock}
 }
 
 // budget bounds how many lines are written per second; it counts what it held back.

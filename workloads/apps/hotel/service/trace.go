@@ -59,8 +59,9 @@ func newTraces(s *Service) (*traces, error) {
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(exportPeriod),
-			sdktrace.WithExportTimeout(exportTimeout), sdktrace.WithMaxQueueSize(queueSize), sdktrace.WithMaxExportBatchSize(batchSize)))
+		batches := sdktrace.NewBatchSpanProcessor(exporter, sdktrace.WithBatchTimeout(exportPeriod),
+			sdktrace.WithExportTimeout(exportTimeout), sdktrace.WithMaxQueueSize(queueSize), sdktrace.WithMaxExportBatchSize(batchSize))
+		options = append(options, sdktrace.WithSpanProcessor(clockProcessor{batches, s.Sys.Clock}))
 		// A collector that is away must not fill the log.
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.Log.Debug("export spans", "error", err.Error()) }))
 	}
