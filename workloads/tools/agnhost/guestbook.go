@@ -99,7 +99,12 @@ func (b *book) register(ctx context.Context, primary string) error {
 }
 
 func (b *book) answer(w http.ResponseWriter, key string, value any) {
-	if err := json.NewEncoder(w).Encode(map[string]any{key: value}); err != nil {
+	data, err := json.Marshal(map[string]any{key: value}) // Not an Encoder: upstream's test compares without a line's end.
+	if err != nil {
+		http.Error(w, fmt.Sprintf("response could not be serialized. %v", err), http.StatusExpectationFailed)
+		return
+	}
+	if _, err := w.Write(data); err != nil {
 		b.log.Printf("write answer: %v", err)
 	}
 }
