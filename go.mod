@@ -73,7 +73,9 @@ require (
 	mvdan.cc/sh/v3 v3.14.1
 	sigs.k8s.io/controller-runtime v0.21.0
 	sigs.k8s.io/controller-tools v0.18.0
+	sigs.k8s.io/custom-metrics-apiserver v1.33.0
 	sigs.k8s.io/metrics-server v0.7.2
+	sigs.k8s.io/prometheus-adapter v0.12.0
 	sigs.k8s.io/sig-storage-lib-external-provisioner/v13 v13.0.0
 	sigs.k8s.io/yaml v1.6.0
 )

@@ -1,5 +1,5 @@
-// Command gameday-prometheus runs the heavy programs of the monitoring stack as containers: Prometheus,
-// kube-state-metrics and metrics-server.
+// Command gameday-prometheus runs the heavy programs of the monitoring stack as containers: Prometheus, its adapter for
+// autoscalers, kube-state-metrics and metrics-server.
 package main
 
 import (
@@ -8,12 +8,13 @@ import (
 	"github.com/gameday-bench/gameday/workloads/monitoring/kubestate"
 	"github.com/gameday-bench/gameday/workloads/monitoring/metricsserver"
 	"github.com/gameday-bench/gameday/workloads/monitoring/prometheus"
+	"github.com/gameday-bench/gameday/workloads/monitoring/prometheusadapter"
 	"github.com/gameday-bench/gameday/workloads/program"
 	"github.com/gameday-bench/gameday/workloads/program/shell"
 )
 
 func main() {
 	var registry program.Registry
-	registry.Register(prometheus.Image(), kubestate.Image(), metricsserver.Image())
+	registry.Register(prometheus.Image(), kubestate.Image(), metricsserver.Image(), prometheusadapter.Image())
 	os.Exit(program.Main(&registry, shell.Run, os.Args[1:]))
 }

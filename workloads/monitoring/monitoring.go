@@ -1,5 +1,5 @@
-// Package monitoring is the monitoring stack of a cluster: Prometheus with its alert rules, object state as metrics, and a
-// trace store. The programs are in the packages below.
+// Package monitoring is the monitoring stack of a cluster: Prometheus with its alert rules and its adapter for autoscalers,
+// object state as metrics, and a trace store. The programs are in the packages below.
 package monitoring
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -22,10 +23,11 @@ const Namespace = "monitoring"
 const (
 	PrometheusImage = "registry.local/prom/prometheus:v3.11.0"
 	KubeStateImage  = "registry.local/kube-state-metrics/kube-state-metrics:v2.17.0"
+	AdapterImage    = "registry.local/prometheus-adapter/prometheus-adapter:v0.12.0"
 	JaegerImage     = "registry.local/jaegertracing/jaeger:2.10.0"
 )
 
-//go:embed manifests/*.yaml rules/*.yaml prometheus.yml
+//go:embed manifests/*.yaml rules/*.yaml prometheus.yml adapter.yaml
 var files embed.FS
 
 // Stack is the monitoring stack as an App. It deploys into Env.Namespace.
@@ -39,13 +41,25 @@ var _ workloads.App = (*Stack)(nil)
 // New returns the stack with alerts on the objectives and expectations of app, which runs in namespace. A nil app has none.
 func New(app *workloads.Definition, namespace string) *Stack { return &Stack{app, namespace} }
 
-// Deploy implements workloads.App.
+// Deploy implements workloads.App. The autoscalers' APIs are registered last, when their server is ready.
 func (s *Stack) Deploy(ctx context.Context, env workloads.Env) error {
 	set, err := s.Objects(env.Namespace)
 	if err != nil {
 		return err
 	}
-	return set.Apply(ctx, env.Dynamic)
+	apis := func(u *unstructured.Unstructured) bool { return u.GetKind() == "APIService" }
+	servers := slices.DeleteFunc(slices.Clone(set), apis)
+	if err := servers.Apply(ctx, env.Dynamic); err != nil {
+		return err
+	}
+	// A group that nothing serves yet is a fault: discovery is incomplete, and no namespace can be deleted.
+	adapter := slices.DeleteFunc(slices.Clone(servers), func(u *unstructured.Unstructured) bool {
+		return u.GetKind() != "Deployment" || u.GetName() != "prometheus-adapter"
+	})
+	if err := adapter.Ready(ctx, env.Dynamic, env.Kubernetes); err != nil {
+		return err
+	}
+	return slices.DeleteFunc(set, func(u *unstructured.Unstructured) bool { return !apis(u) }).Apply(ctx, env.Dynamic)
 }
 
 // Ready implements workloads.App.
@@ -70,6 +84,7 @@ func (s *Stack) Remove(ctx context.Context, env workloads.Env) error {
 func (s *Stack) Objects(namespace string) (objects.Set, error) {
 	vars := map[string]string{
 		"namespace": namespace, "prometheusImage": PrometheusImage, "kubeStateImage": KubeStateImage, "jaegerImage": JaegerImage,
+		"adapterImage": AdapterImage,
 	}
 	dir, err := fs.Sub(files, "manifests")
 	if err != nil {
@@ -87,6 +102,10 @@ func (s *Stack) Objects(namespace string) (objects.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	adapter, err := fs.ReadFile(files, "adapter.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("read rules of the adapter: %w", err)
+	}
 	rules, err := s.Rules()
 	if err != nil {
 		return nil, err
@@ -94,7 +113,9 @@ func (s *Stack) Objects(namespace string) (objects.Set, error) {
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 	ns.SetName(namespace)
 	set = append(objects.Set{
-		ns, configMap("prometheus-config", map[string]string{"prometheus.yml": text}), configMap("prometheus-rules", rules),
+		ns, configMap("prometheus", "prometheus-config", map[string]string{"prometheus.yml": text}),
+		configMap("prometheus", "prometheus-rules", rules),
+		configMap("prometheus-adapter", "adapter-config", map[string]string{"config.yaml": string(adapter)}),
 	}, set...)
 	return set.In(namespace), nil
 }
@@ -127,13 +148,13 @@ func (s *Stack) Rules() (map[string]string, error) {
 	return out, nil
 }
 
-func configMap(name string, data map[string]string) *unstructured.Unstructured {
+func configMap(of, name string, data map[string]string) *unstructured.Unstructured {
 	content := map[string]any{}
 	for k, v := range data {
 		content[k] = v
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": content}}
 	u.SetName(name)
-	u.SetLabels(map[string]string{"app.kubernetes.io/name": "prometheus"})
+	u.SetLabels(map[string]string{"app.kubernetes.io/name": of})
 	return u
 }

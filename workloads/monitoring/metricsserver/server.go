@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/metrics"
 	"sigs.k8s.io/metrics-server/pkg/api"
+	"sigs.k8s.io/metrics-server/pkg/api/generated/openapi"
 	"sigs.k8s.io/metrics-server/pkg/scraper"
 	"sigs.k8s.io/metrics-server/pkg/storage"
 
@@ -46,7 +47,7 @@ func newServer(ctx context.Context, access *rest.Config, listener net.Listener, 
 	config, err := aggregate.NewConfig(ctx, aggregate.Options{
 		Title: "Kubernetes metrics-server", Version: "v" + Version, Rest: access, Listener: listener,
 		Hosts:  []string{host, "metrics-server.kube-system.svc"},
-		Scheme: api.Scheme, Codecs: api.Codecs, Definitions: definitions,
+		Scheme: api.Scheme, Codecs: api.Codecs, Definitions: aggregate.Definitions(openapi.GetOpenAPIDefinitions),
 	})
 	if err != nil {
 		return nil, err

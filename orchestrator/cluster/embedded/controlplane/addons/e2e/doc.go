@@ -1,2 +1,3 @@
-// Package e2e tests the add-ons on a whole embedded cluster: metrics-server, kubectl top and the autoscaler.
+// Package e2e tests what autoscalers work with on a whole embedded cluster: metrics-server, kubectl top, the adapter for
+// custom and external metrics, and the autoscaler itself.
 package e2e

@@ -22,6 +22,7 @@ import (
 // TestMetrics runs on one cluster: what a part leaves behind, the next one starts from.
 func TestMetrics(t *testing.T) {
 	r := newRig(t)
+	r.Apply(workloads)
 	for _, part := range []struct {
 		name string
 		test func(*rig)
@@ -34,9 +35,7 @@ func TestMetrics(t *testing.T) {
 		{"broken source", brokenSource},
 	} {
 		if !t.Run(part.name, func(t *testing.T) {
-			here := *r
-			here.t = t
-			part.test(&here)
+			part.test(&rig{r.With(t), r.metrics})
 		}) {
 			return
 		}
@@ -45,7 +44,7 @@ func TestMetrics(t *testing.T) {
 
 // usage is the most that a pod of app uses.
 func (r *rig) usage(app string) (cpu, memory int64, seen string) {
-	list, err := r.metrics.MetricsV1beta1().PodMetricses(namespace).List(r.t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
+	list, err := r.metrics.MetricsV1beta1().PodMetricses(r.Namespace).List(r.T.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
 	if err != nil {
 		return 0, 0, err.Error()
 	}
@@ -60,14 +59,14 @@ func (r *rig) usage(app string) (cpu, memory int64, seen string) {
 
 // cpuAtItsLimit: a container that takes what it gets is shown at its limit of 50m, and as throttled.
 func cpuAtItsLimit(r *rig) {
-	r.eventually("CPU is at its limit", func() (bool, string) {
+	r.Eventually("CPU is at its limit", func() (bool, string) {
 		cpu, _, seen := r.usage("burner")
 		return cpu >= 40 && cpu <= 60, seen
 	})
-	pods, err := r.kube.CoreV1().Pods(namespace).List(r.t.Context(), metav1.ListOptions{LabelSelector: "app=burner"})
-	require.NoError(r.t, err)
+	pods, err := r.Kube.CoreV1().Pods(r.Namespace).List(r.T.Context(), metav1.ListOptions{LabelSelector: "app=burner"})
+	require.NoError(r.T, err)
 	pod := pods.Items[0]
-	r.eventually("throttling shows", func() (bool, string) {
+	r.Eventually("throttling shows", func() (bool, string) {
 		periods := r.advised(pod, "container_cpu_cfs_periods_total")
 		throttled := r.advised(pod, "container_cpu_cfs_throttled_periods_total")
 		stopped := r.advised(pod, "container_cpu_cfs_throttled_seconds_total")
@@ -75,20 +74,20 @@ func cpuAtItsLimit(r *rig) {
 		seen := fmt.Sprintf("%v periods, %v throttled, %v s stopped, %v s used", periods, throttled, stopped, used)
 		return throttled > 20 && throttled <= periods && stopped > used && used > 0, seen
 	})
-	require.Positive(r.t, r.advised(pod, "container_memory_working_set_bytes"))
+	require.Positive(r.T, r.advised(pod, "container_memory_working_set_bytes"))
 }
 
 // advised reads a figure of a pod's container from its kubelet's /metrics/cadvisor.
 func (r *rig) advised(pod corev1.Pod, metric string) float64 {
-	r.t.Helper()
-	text, err := r.kube.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes", pod.Spec.NodeName, "proxy/metrics/cadvisor").DoRaw(r.t.Context())
-	require.NoError(r.t, err)
+	r.T.Helper()
+	text, err := r.Kube.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes", pod.Spec.NodeName, "proxy/metrics/cadvisor").DoRaw(r.T.Context())
+	require.NoError(r.T, err)
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, metric+"{") && strings.Contains(line, `container="main"`) && strings.Contains(line, `pod="`+pod.Name+`"`) {
-			require.Contains(r.t, line, `namespace="`+namespace+`"`)
-			require.Contains(r.t, line, `image="registry.local/library/busybox:1.36"`)
+			require.Contains(r.T, line, `namespace="`+r.Namespace+`"`)
+			require.Contains(r.T, line, `image="registry.local/library/busybox:1.36"`)
 			v, err := strconv.ParseFloat(strings.Fields(line[strings.LastIndex(line, "}")+1:])[0], 64)
-			require.NoError(r.t, err)
+			require.NoError(r.T, err)
 			return v
 		}
 	}
@@ -97,7 +96,7 @@ func (r *rig) advised(pod corev1.Pod, metric string) float64 {
 
 func memoryThatGrows(r *rig) {
 	var first int64
-	r.eventually("the memory of a growing container grows", func() (bool, string) {
+	r.Eventually("the memory of a growing container grows", func() (bool, string) {
 		_, memory, seen := r.usage("grower")
 		if first == 0 {
 			first = memory
@@ -107,15 +106,15 @@ func memoryThatGrows(r *rig) {
 }
 
 func kubectlTop(r *rig) {
-	k, err := kubectl.New(r, namespace, r.t.TempDir())
-	require.NoError(r.t, err)
+	k, err := kubectl.New(r, r.Namespace, r.T.TempDir())
+	require.NoError(r.T, err)
 	for line, want := range map[string]string{
 		"top nodes":             `(?m)^node-1 +\d+m +\d+% +\d+Mi +\d+%`,
 		"top pods --containers": `(?m)^burner-\S+ +main +\d+m +\d+Mi`,
 		"top pods -A":           `(?m)^kube-system +metrics-server-\S+ +\d+m +\d+Mi`,
 	} {
-		r.eventually(line, func() (bool, string) {
-			out := k.Run(r.t.Context(), kubectl.Command{Line: line})
+		r.Eventually(line, func() (bool, string) {
+			out := k.Run(r.T.Context(), kubectl.Command{Line: line})
 			return !out.Failed && regexp.MustCompile(want).MatchString(out.Text), out.Text
 		})
 	}
@@ -123,42 +122,42 @@ func kubectlTop(r *rig) {
 
 // rights: metrics.k8s.io is as closed as the rest of the API, and opens with the usual roles.
 func rights(r *rig) {
-	as := rest.CopyConfig(r.rest)
+	as := rest.CopyConfig(r.REST)
 	as.Impersonate = rest.ImpersonationConfig{UserName: "mallory", Groups: []string{"system:authenticated"}}
 	client, err := metricsclient.NewForConfig(as)
-	require.NoError(r.t, err)
-	_, err = client.MetricsV1beta1().PodMetricses(namespace).List(r.t.Context(), metav1.ListOptions{})
-	require.True(r.t, apierrors.IsForbidden(err), "%v", err)
-	require.ErrorContains(r.t, err, `User "mallory" cannot list resource "pods" in API group "metrics.k8s.io" in the namespace "default"`)
-	_, err = r.kube.RbacV1().RoleBindings(namespace).Create(r.t.Context(), &rbacv1.RoleBinding{
+	require.NoError(r.T, err)
+	_, err = client.MetricsV1beta1().PodMetricses(r.Namespace).List(r.T.Context(), metav1.ListOptions{})
+	require.True(r.T, apierrors.IsForbidden(err), "%v", err)
+	require.ErrorContains(r.T, err, `User "mallory" cannot list resource "pods" in API group "metrics.k8s.io" in the namespace "`+r.Namespace+`"`)
+	_, err = r.Kube.RbacV1().RoleBindings(r.Namespace).Create(r.T.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "mallory"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"}},
 	}, metav1.CreateOptions{})
-	require.NoError(r.t, err)
-	r.eventually("the right arrives", func() (bool, string) {
-		_, err := client.MetricsV1beta1().PodMetricses(namespace).List(r.t.Context(), metav1.ListOptions{})
-		return err == nil, errorText(err)
+	require.NoError(r.T, err)
+	r.Eventually("the right arrives", func() (bool, string) {
+		_, err := client.MetricsV1beta1().PodMetricses(r.Namespace).List(r.T.Context(), metav1.ListOptions{})
+		return err == nil, fmt.Sprint(err)
 	})
-	_, err = client.MetricsV1beta1().NodeMetricses().List(r.t.Context(), metav1.ListOptions{})
-	require.True(r.t, apierrors.IsForbidden(err), "a role in a namespace gives no right to nodes: %v", err)
+	_, err = client.MetricsV1beta1().NodeMetricses().List(r.T.Context(), metav1.ListOptions{})
+	require.True(r.T, apierrors.IsForbidden(err), "a role in a namespace gives no right to nodes: %v", err)
 }
 
 // hpa reads an autoscaler.
 func (r *rig) hpa(name string) *autoscalingv2.HorizontalPodAutoscaler {
-	r.t.Helper()
-	h, err := r.kube.AutoscalingV2().HorizontalPodAutoscalers(namespace).Get(r.t.Context(), name, metav1.GetOptions{})
-	require.NoError(r.t, err)
+	r.T.Helper()
+	h, err := r.Kube.AutoscalingV2().HorizontalPodAutoscalers(r.Namespace).Get(r.T.Context(), name, metav1.GetOptions{})
+	require.NoError(r.T, err)
 	return h
 }
 
 // scaled waits until the autoscaler called name has made its deployment this many replicas, and they run.
 func (r *rig) scaled(name string, replicas int32) {
-	r.t.Helper()
-	r.eventually(fmt.Sprintf("%s has %d replicas", name, replicas), func() (bool, string) {
+	r.T.Helper()
+	r.Eventually(fmt.Sprintf("%s has %d replicas", name, replicas), func() (bool, string) {
 		h := r.hpa(name)
-		d, err := r.kube.AppsV1().Deployments(namespace).Get(r.t.Context(), name, metav1.GetOptions{})
-		require.NoError(r.t, err)
+		d, err := r.Kube.AppsV1().Deployments(r.Namespace).Get(r.T.Context(), name, metav1.GetOptions{})
+		require.NoError(r.T, err)
 		return h.Status.DesiredReplicas == replicas && d.Status.ReadyReplicas == replicas && d.Status.Replicas == replicas,
 			fmt.Sprintf("%+v; %d ready", h.Status, d.Status.ReadyReplicas)
 	})
@@ -185,20 +184,14 @@ func (r *rig) active(name string) (corev1.ConditionStatus, string) {
 
 func brokenSource(r *rig) {
 	r.scale(metav1.NamespaceSystem, "metrics-server", "0")
-	r.eventually("the autoscaler misses its metric", func() (bool, string) {
+	r.Eventually("the autoscaler misses its metric", func() (bool, string) {
 		status, reason := r.active("burner")
 		return status == corev1.ConditionFalse && reason == "FailedGetResourceMetric", reason
 	})
-	r.eventually("the event says so", func() (bool, string) {
-		events, err := r.kube.CoreV1().Events(namespace).List(r.t.Context(), metav1.ListOptions{
-			FieldSelector: "involvedObject.kind=HorizontalPodAutoscaler,involvedObject.name=burner,reason=FailedGetResourceMetric",
-		})
-		require.NoError(r.t, err)
-		return len(events.Items) > 0, "no event"
-	})
-	require.Equal(r.t, int32(3), r.hpa("burner").Status.CurrentReplicas, "without metrics nothing is scaled")
+	r.Event("HorizontalPodAutoscaler", "burner", "FailedGetResourceMetric", "")
+	require.Equal(r.T, int32(3), r.hpa("burner").Status.CurrentReplicas, "without metrics nothing is scaled")
 	r.scale(metav1.NamespaceSystem, "metrics-server", "1")
-	r.eventually("the autoscaler has its metric back", func() (bool, string) {
+	r.Eventually("the autoscaler has its metric back", func() (bool, string) {
 		status, reason := r.active("burner")
 		return status == corev1.ConditionTrue, reason
 	})
