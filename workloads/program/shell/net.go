@@ -18,11 +18,12 @@ func netTools() map[string]tool {
 	}
 }
 
-// nc is nc [-zvu] [-w SECONDS] HOST PORT: it connects, and copies its streams unless -z.
+// nc is nc [-ztvu] [-w SECONDS] HOST PORT: it connects, and copies its streams unless -z. -t, which answers telnet servers, changes nothing:
+// there is none in a cluster.
 func nc(c *command) int {
-	f, ok := c.parse("zvunw:N", nil)
+	f, ok := c.parse("zvutnw:N", nil)
 	if !ok || len(f.rest) != 2 {
-		return c.fail(1, "want [-zvu] [-w SECONDS] HOST PORT")
+		return c.fail(1, "want [-ztvu] [-w SECONDS] HOST PORT")
 	}
 	limit := 10 * time.Second
 	if s, err := strconv.ParseFloat(f.value("w", ""), 64); err == nil {

@@ -245,6 +245,7 @@ func TestCurl(t *testing.T) {
 	require.Zero(t, b.run(t, "wget", "-qO-", "http://geo/x"))
 	require.Equal(t, "GET geo ", b.out.String())
 	require.Zero(t, b.run(t, "nc", "-zv", "geo", "80"))
+	require.Zero(t, b.run(t, "nc", "-v", "-t", "-z", "-w", "2", "geo", "80"))
 	require.Equal(t, 1, b.run(t, "nc", "-z", "dead", "80"))
 }
 
