@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
@@ -39,7 +40,12 @@ var workloads string
 // patience is how long the cluster may take to follow.
 const patience = 60 * time.Second
 
-// rig is a cluster with the pods that the examples select.
+// fixture is the cluster of all tests.
+var fixture = clustertest.New(&embedded.Provider{}, cluster.Spec{Nodes: 2})
+
+func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }
+
+// rig is the cluster with the pods that the examples select.
 type rig struct {
 	t    *testing.T
 	rest *rest.Config
@@ -49,20 +55,9 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("brings up a whole cluster")
-	}
-	c, err := (&embedded.Provider{}).Up(t.Context(), cluster.Spec{Nodes: 2})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		if dir := os.Getenv("GAMEDAY_E2E_LOGS"); t.Failed() && dir != "" {
-			if logs, ok := c.(cluster.LogCollector); ok {
-				require.NoError(t, logs.CollectLogs(context.Background(), dir))
-			}
-		}
-		require.NoError(t, c.Down(context.Background()))
-	})
+	c := fixture.Cluster(t)
 	r := &rig{t: t, rest: c.RESTConfig()}
+	var err error
 	r.kube, err = kubernetes.NewForConfig(r.rest)
 	require.NoError(t, err)
 	r.dyn, err = dynamic.NewForConfig(r.rest)
@@ -142,14 +137,20 @@ func (r *rig) create(object *unstructured.Unstructured) {
 	require.NoError(r.t, err, "create %s %s", object.GetKind(), object.GetName())
 }
 
+// exampleText reads a file of Chaos Mesh's examples folder.
+func exampleText(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/chaos-mesh/chaos-mesh").Output()
+	require.NoError(t, err)
+	data, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "examples", name))
+	require.NoError(t, err)
+	return string(data)
+}
+
 // example reads a manifest of Chaos Mesh's examples folder.
 func (r *rig) example(name string) *unstructured.Unstructured {
 	r.t.Helper()
-	dir, err := exec.CommandContext(r.t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/chaos-mesh/chaos-mesh").Output()
-	require.NoError(r.t, err)
-	data, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "examples", name))
-	require.NoError(r.t, err)
-	for _, object := range r.decode(string(data)) {
+	for _, object := range r.decode(exampleText(r.t, name)) {
 		if object.GetAPIVersion() == "chaos-mesh.org/v1alpha1" {
 			return object
 		}
