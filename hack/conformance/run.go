@@ -129,9 +129,10 @@ func runBatch(ctx context.Context, o options, cluster, kubeconfig string, b batc
 		filepath.Join(o.tools, "e2e.test"), "--", "--kubeconfig="+kubeconfig, "--provider=skeleton", "--disable-log-dump",
 		"--kubectl-path="+filepath.Join(o.tools, "kubectl"), "--system-pods-startup-timeout=2m")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	// A group of its own: Ginkgo leaves it to the terminal to interrupt the processes that run its tests, and none of them may
+	// outlive it.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = interruptGrace
-	// A group of its own: Ginkgo tells its processes, and none of them outlives it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	fmt.Printf("%s: %d tests, log in %s\n", cluster, len(b.tests), log.Name())
 	runErr := cmd.Run()
