@@ -31,10 +31,22 @@ type Pod interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// PodNetwork is what a pod asks of the network.
+type PodNetwork struct {
+	// ID is the sandbox's.
+	ID              string
+	Namespace, Name string
+	Labels          map[string]string
+	Annotations     map[string]string
+	// Sysctls are those of the pod's security context.
+	Sysctls     map[string]string
+	HostNetwork bool
+}
+
 // Network makes and removes pods. It is safe for concurrent use.
 type Network interface {
-	// AddPod gives the pod called id a stack of its own, or the node's own when hostNetwork is set.
-	AddPod(id string, hostNetwork bool) (Pod, error)
+	// AddPod gives a pod a stack of its own, or the node's own when it asks for the host's network.
+	AddPod(ctx context.Context, pod PodNetwork) (Pod, error)
 	// RemovePod takes the pod off the network; its connections are reset. Removing an unknown pod is no error.
 	RemovePod(id string) error
 }

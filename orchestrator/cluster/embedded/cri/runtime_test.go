@@ -30,14 +30,14 @@ type fakePod struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func (n *fakeNetwork) AddPod(id string, _ bool) (Pod, error) {
+func (n *fakeNetwork) AddPod(_ context.Context, pod PodNetwork) (Pod, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.pods == nil {
 		n.pods = map[string]*fakePod{}
 	}
 	p := &fakePod{net: n, ip: netip.AddrFrom4([4]byte{10, 0, 0, byte(len(n.pods) + 1)})}
-	n.pods[id] = p
+	n.pods[pod.ID] = p
 	return p, nil
 }
 

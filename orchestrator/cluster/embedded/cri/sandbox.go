@@ -79,7 +79,7 @@ func (s *sandboxPod) makeSharedMemory() error {
 }
 
 // RunPodSandbox gives the pod its address and writes what its containers share.
-func (r *Runtime) RunPodSandbox(_ context.Context, config *runtimeapi.PodSandboxConfig, handler string) (string, error) {
+func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandboxConfig, handler string) (string, error) {
 	id := newID()
 	s := &sandboxPod{
 		id: id, config: config, handler: handler, createdAt: r.clock.Now().UnixNano(),
@@ -99,7 +99,10 @@ func (r *Runtime) RunPodSandbox(_ context.Context, config *runtimeapi.PodSandbox
 			return "", fmt.Errorf("make pod log directory: %w", err)
 		}
 	}
-	pod, err := r.cfg.Network.AddPod(id, s.hostNetwork())
+	pod, err := r.cfg.Network.AddPod(ctx, PodNetwork{
+		ID: id, Namespace: config.GetMetadata().GetNamespace(), Name: config.GetMetadata().GetName(), Labels: config.Labels,
+		Annotations: config.Annotations, Sysctls: config.GetLinux().GetSysctls(), HostNetwork: s.hostNetwork(),
+	})
 	if err != nil {
 		_ = os.RemoveAll(s.dir)
 		return "", fmt.Errorf("failed to setup network for sandbox %q: %w", id, err)

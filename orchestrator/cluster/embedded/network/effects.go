@@ -8,8 +8,6 @@ import (
 )
 
 // effects are the compiled packet effects of a link. They are never changed, only replaced.
-//
-// A NetworkPolicy would be one more list of rules here: every packet that leaves or enters a stack passes drops.
 type effects struct {
 	in, out []rule
 	classes []rule  // which class of the queue a packet goes to; the last that matches counts.

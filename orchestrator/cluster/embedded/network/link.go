@@ -31,6 +31,7 @@ type flow struct {
 	src, dst         [4]byte
 	proto            uint8
 	flags            uint8 // of TCP.
+	part             bool  // a fragment other than the first: its ports are not known.
 	srcPort, dstPort uint16
 }
 
@@ -40,7 +41,7 @@ func parseFlow(ip, transport []byte) (flow, bool) {
 		return flow{}, false
 	}
 	f := flow{src: [4]byte(ip[12:16]), dst: [4]byte(ip[16:20]), proto: ip[9]}
-	if binary.BigEndian.Uint16(ip[6:])&0x1fff != 0 || len(transport) < 4 {
+	if f.part = binary.BigEndian.Uint16(ip[6:])&0x1fff != 0; f.part || len(transport) < 4 {
 		return f, true
 	}
 	if f.proto == uint8(header.TCPProtocolNumber) || f.proto == uint8(header.UDPProtocolNumber) {
@@ -76,7 +77,11 @@ func newLink(n *Network, addr netip.Addr) *link { return &link{net: n, addr: add
 // WritePackets sends the stack's packets to the switch. It is called by many goroutines and delivers in the caller's: the receiving stack only queues.
 func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for _, pkt := range pkts.AsSlice() {
-		fl, ok := parseFlow(pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice())
+		transport := pkt.TransportHeader().Slice()
+		if len(transport) == 0 { // A fragment holds the whole datagram's header as data.
+			transport, _ = pkt.Data().PullUp(min(pkt.Data().Size(), header.TCPMinimumSize))
+		}
+		fl, ok := parseFlow(pkt.NetworkHeader().Slice(), transport)
 		if !ok {
 			continue
 		}

@@ -12,6 +12,9 @@
 // Connections are made and ended by the stacks. In between, while no packet effect is in force at either end, the processes
 // write into each other's pipes (type shortcut).
 //
+// Between the pods' eth0 and the switch is what a node does with its pods' packets: it tracks connections (Conntrack) and enforces
+// policies (SetPolicies). The packet effects act before it on the way out and behind it on the way in, inside the pod's own network.
+//
 // Containers reach their pod's stack through the sandbox protocol (package sandbox, Pod.Serve); processes of the node through
 // Pod.DialContext and Pod.Listen. The package knows nothing of Kubernetes: package serviceproxy tells it about Services.
 package network
@@ -42,6 +45,10 @@ type Config struct {
 	Peers []Peer
 	// Forwards map a userspace address to a TCP address of the host, for example 172.18.0.2:6443 to 127.0.0.1:41234.
 	Forwards map[netip.AddrPort]string
+	// ConntrackMax is the size of the connection tracking table; 0 is the default.
+	ConntrackMax int
+	// KernelLog takes what Linux would write into its kernel log; may be nil.
+	KernelLog func(message string)
 	// Logger takes what goes wrong; nil means slog.Default.
 	Logger *slog.Logger
 	// Clock drives the packet effects; nil is the real clock.
@@ -77,10 +84,13 @@ type Network struct {
 	arp      *unresolved
 	// shortcuts let connections without packet effects pass the stacks by.
 	shortcuts *shortcuts
+	conntrack *conntrack
 	stacks    sync.WaitGroup // stacks that are being torn down.
 
 	// routes is the switch's table, replaced as a whole so that the packet path takes no lock.
 	routes atomic.Pointer[map[[4]byte]*link]
+	// policies are those of the node's pods.
+	policies atomic.Pointer[policies]
 
 	mu       sync.Mutex
 	closed   bool
@@ -108,6 +118,8 @@ func New(cfg Config) (*Network, error) {
 		return nil, fmt.Errorf("start network of node %q: node address %s and pod range %s must be IPv4", cfg.NodeName, cfg.NodeIP, cfg.PodCIDR)
 	}
 	n.routes.Store(&map[[4]byte]*link{})
+	n.policies.Store(&policies{})
+	n.conntrack = newConntrack(n)
 	n.services = newServices(n)
 	n.arp = newUnresolved(n)
 	n.shortcuts = newShortcuts(n)
@@ -152,6 +164,7 @@ func (n *Network) Close() error {
 	}
 	n.dropStack(n.host)
 	n.arp.close()
+	n.conntrack.close()
 	n.stacks.Wait()
 	return err
 }
@@ -217,6 +230,7 @@ func (n *Network) RemovePod(id string) error {
 	p.shut()
 	n.mu.Lock()
 	if p.st != n.host {
+		n.conntrack.forget(p.st.addr)
 		delete(n.used, p.st.addr)
 	}
 	n.mu.Unlock()

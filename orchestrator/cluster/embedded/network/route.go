@@ -14,10 +14,14 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// route sends a packet on and takes over its reference: to a stack of this node, to the node whose range holds the
+// route sends a packet on, if connection tracking and policies admit it, and takes over its reference: to a stack of this node, to the node whose range holds the
 // destination, or nowhere. An address of this node's range that no pod has is answered as Linux does, with "no route to host" once address
 // resolution has given up. Anything else is lost: beyond the cluster there is nothing.
 func (n *Network) route(f frame) {
+	if !n.admits(&f) {
+		f.release()
+		return
+	}
 	if l := (*n.routes.Load())[f.dst]; l != nil {
 		l.deliver(f)
 		return

@@ -158,7 +158,7 @@ func (s *splice) take(written uint64) []int {
 	s.past.detach()
 	s.count()
 	s.past.begin()
-	if s.link.effects.Load() != nil { // after begin: an effect that comes now ends the attempt.
+	if !s.direct() { // after begin: an effect or a policy that comes now ends the attempt.
 		s.past.finish(nil)
 		return nil
 	}
@@ -178,10 +178,13 @@ func (s *splice) take(written uint64) []int {
 	return fds
 }
 
+// direct says whether nothing at this end wants to see the connection's packets.
+func (s *splice) direct() bool { return s.link.effects.Load() == nil && s.net.permits(s.ends) }
+
 // grant lends the pipe that the process reads from to a peer that has sent so many bytes in packets: the descriptors of the pipe and of the
 // lease, or none when that is not possible now.
 func (s *splice) grant(sent uint64, stop <-chan struct{}) []int {
-	if s.link.effects.Load() != nil || !s.delivered.reached(sent, stop) {
+	if !s.direct() || !s.delivered.reached(sent, stop) {
 		return nil
 	}
 	raw, err := s.p.out.SyscallConn()
@@ -202,7 +205,7 @@ func (s *splice) grant(sent uint64, stop <-chan struct{}) []int {
 	s.lent.detach()
 	s.count()
 	s.lent.begin()
-	if !s.lent.finish(lease) || s.link.effects.Load() != nil || s.isOver() { // after finish: what comes now takes it away.
+	if !s.lent.finish(lease) || !s.direct() || s.isOver() { // after finish: what comes now takes it away.
 		s.lent.detach()
 		closeAll(fds)
 		return nil

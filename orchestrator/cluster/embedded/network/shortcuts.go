@@ -140,6 +140,18 @@ func (t *shortcuts) detach(addr netip.Addr) {
 	}
 }
 
+// enforce takes away the shortcuts of connections that the policies no longer allow.
+func (t *shortcuts) enforce() {
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.splices))
+	t.mu.Unlock()
+	for _, s := range all {
+		if !t.net.permits(s.ends) && s.detach() {
+			s.lost()
+		}
+	}
+}
+
 // count brings the books of a link up to date.
 func (t *shortcuts) count(l *link) {
 	for _, s := range t.of(l.addr) {

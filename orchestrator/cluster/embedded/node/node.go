@@ -20,6 +20,7 @@ import (
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/networkpolicy"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
@@ -49,20 +50,25 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return fmt.Errorf("start network of node %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, netw.Close()) }()
+	cl, err := newClients(cluster, name)
+	if err != nil {
+		return err
+	}
+	policies, err := networkpolicy.New(cl.main, netw, log.With("component", "networkpolicy"))
+	if err != nil {
+		return fmt.Errorf("set up network policies of node %s: %w", name, err)
+	}
+	pods := podNetwork{netw, policies}
 	disks := newAccounts(p.accounts)
 	mounts := newMounter(disks)
 	rt, err := cri.New(ctx, cri.Config{
-		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: podNetwork{netw},
+		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
 		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, rt.Close()) }()
-	cl, err := newClients(cluster, name)
-	if err != nil {
-		return err
-	}
 	dial := netw.Host().DialContext
 	if err := serveEgress(ctx, cluster.EgressSocket(name), dial, log); err != nil {
 		return err
@@ -70,12 +76,12 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := waitForAPIServer(ctx, cl.main); err != nil {
 		return stopped(ctx, err)
 	}
-	startServices(ctx, cl, cluster, n, netw, rt, log)
+	startServices(ctx, cl, cluster, n, pods, rt, log)
 	m, err := newMachine(cluster, n, time.Now())
 	if err != nil {
 		return err
 	}
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, mounts: mounts, dial: dial, traffic: podNetwork{netw}.traffic}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
 	if err := k.start(ctx); err != nil {
 		return err
 	}
@@ -150,18 +156,3 @@ func networkConfig(cluster *spec.Cluster, n spec.Node, log *slog.Logger) network
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// podNetwork is the node's network as the container runtime uses it.
-type podNetwork struct{ *network.Network }
-
-func (n podNetwork) AddPod(id string, hostNetwork bool) (cri.Pod, error) {
-	return n.Network.AddPod(network.PodConfig{ID: id, HostNetwork: hostNetwork})
-}
-
-func (n podNetwork) traffic(sandboxID string) (network.Traffic, bool) {
-	pod, ok := n.Network.Pod(sandboxID)
-	if !ok {
-		return network.Traffic{}, false
-	}
-	return pod.Traffic(), true
-}

@@ -1,0 +1,46 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/networkpolicy"
+)
+
+// podNetwork is the node's network as the container runtime uses it: what a CNI plugin does.
+type podNetwork struct {
+	*network.Network
+	policies *networkpolicy.Controller
+}
+
+// AddPod puts a pod on the network. Policies hold before its first container starts.
+func (n podNetwork) AddPod(ctx context.Context, pod cri.PodNetwork) (cri.Pod, error) {
+	p, err := n.Network.AddPod(network.PodConfig{ID: pod.ID, HostNetwork: pod.HostNetwork})
+	if err != nil || pod.HostNetwork {
+		return p, err
+	}
+	known := networkpolicy.Pod{Addr: p.IP(), Namespace: pod.Namespace, Name: pod.Name, Labels: pod.Labels}
+	if err := n.policies.Admit(ctx, known); err != nil {
+		return nil, fmt.Errorf("isolate pod: %w", errors.Join(err, n.RemovePod(pod.ID)))
+	}
+	return p, nil
+}
+
+// RemovePod takes a pod off the network.
+func (n podNetwork) RemovePod(id string) error {
+	if p, ok := n.Pod(id); ok && p.IP() != n.Host().IP() {
+		n.policies.Forget(p.IP())
+	}
+	return n.Network.RemovePod(id)
+}
+
+func (n podNetwork) traffic(sandboxID string) (network.Traffic, bool) {
+	pod, ok := n.Pod(sandboxID)
+	if !ok {
+		return network.Traffic{}, false
+	}
+	return pod.Traffic(), true
+}
