@@ -2,11 +2,14 @@ package faultprobes
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
 )
 
 // TestPolicyCutsAStore: a policy that lets only a client in which does not exist. It cuts the connections that the service's pool
@@ -48,5 +51,44 @@ func TestServiceSelectsNothing(t *testing.T) {
 	point(t.Context(), "mysql-users")
 	s.Unhealthy()
 	point(t.Context(), "mysql-user")
+	s.Healthy()
+}
+
+// template changes the frontend's pod template with a merge patch.
+func template(ctx context.Context, s *clustertest.Site, patch string) {
+	s.T.Helper()
+	_, err := s.Kube.AppsV1().Deployments(s.Namespace).Patch(ctx, "frontend", types.MergePatchType,
+		[]byte(`{"spec":{"template":`+patch+`}}`), metav1.PatchOptions{})
+	require.NoError(s.T, err)
+}
+
+// TestLocalPortsRunOut: a pod with one local port holds one connection to an address, and cannot make the next before that one is gone.
+func TestLocalPortsRunOut(t *testing.T) {
+	s := fixture.Site(t, rate)
+	ports := func(ctx context.Context, sysctls string) {
+		template(ctx, s, `{"spec":{"securityContext":{"sysctls":`+sysctls+`}}}`)
+	}
+	t.Cleanup(func() { ports(context.Background(), "null") })
+	ports(t.Context(), `[{"name":"net.ipv4.ip_local_port_range","value":"40000 40000"}]`)
+	s.Available("frontend")
+	s.Unhealthy()
+	ports(t.Context(), "null")
+	s.Available("frontend")
+	s.Healthy()
+}
+
+// TestConntrackTableFull: tables that hold less than what is open take nothing new; the node's kernel log says so.
+func TestConntrackTableFull(t *testing.T) {
+	s := fixture.Site(t, rate)
+	size := func(ctx context.Context, perCore, least int) {
+		config := fmt.Sprintf("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nconntrack:\n  maxPerCore: %d\n  min: %d\n", perCore, least)
+		config = fmt.Sprintf(`{"data":{"config.conf":%q}}`, config)
+		_, err := s.Kube.CoreV1().ConfigMaps(metav1.NamespaceSystem).Patch(ctx, "kube-proxy", types.MergePatchType, []byte(config), metav1.PatchOptions{})
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() { size(context.Background(), 32768, 131072) })
+	size(t.Context(), 1, 10)
+	s.Unhealthy()
+	size(t.Context(), 32768, 131072)
 	s.Healthy()
 }

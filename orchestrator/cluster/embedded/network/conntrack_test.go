@@ -81,6 +81,7 @@ func TestConntrackForgets(t *testing.T) {
 	conn, err := client.DialContext(testContext(t), "tcp", "10.244.1.3:7")
 	require.NoError(t, err)
 	defer conn.Close()
+	pingPong(t, conn)
 	clock.step(time.Hour)
 	require.Equal(t, 1, n.entries(), "an established connection stays")
 	require.NoError(t, n.RemovePod("a"))

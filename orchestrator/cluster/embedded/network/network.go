@@ -69,8 +69,10 @@ type Peer struct {
 type PodConfig struct {
 	// ID is the pod's unique identity, for example its sandbox ID.
 	ID string
-	// HostNetwork makes the pod share the node's own stack.
+	// HostNetwork makes the pod share the node's own stack; LocalPorts is without effect then.
 	HostNetwork bool
+	// LocalPorts are the ports for connections that name none (net.ipv4.ip_local_port_range); the zero range is Linux's default.
+	LocalPorts PortRange
 }
 
 // Network is one node's network. It is safe for concurrent use.
@@ -185,7 +187,7 @@ func (n *Network) AddPod(cfg PodConfig) (*Pod, error) {
 		if err != nil {
 			return nil, fmt.Errorf("add pod %s: %w", cfg.ID, err)
 		}
-		if p.st, err = n.newStack(addr); err != nil {
+		if p.st, err = n.newPodStack(addr, cfg); err != nil {
 			delete(n.used, addr)
 			return nil, fmt.Errorf("add pod %s: %w", cfg.ID, err)
 		}

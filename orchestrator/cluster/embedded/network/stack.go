@@ -43,8 +43,16 @@ type podStack struct {
 	proxied   map[uint16]map[*proxiedConn]struct{} // open connections that proxies have taken over.
 }
 
+// localPorts is Linux's default of net.ipv4.ip_local_port_range.
+var localPorts = PortRange{32768, 60999}
+
 // newStack makes a stack with this address and puts it on the switch.
 func (n *Network) newStack(addr netip.Addr) (*podStack, error) {
+	return n.newPodStack(addr, PodConfig{})
+}
+
+// newPodStack is newStack with a pod's own settings.
+func (n *Network) newPodStack(addr netip.Addr, cfg PodConfig) (*podStack, error) {
 	st := &podStack{
 		net: n, addr: addr, listeners: map[uint16][]*listener{}, proxies: map[uint16]ProxyFunc{}, proxied: map[uint16]map[*proxiedConn]struct{}{},
 	}
@@ -54,7 +62,10 @@ func (n *Network) newStack(addr netip.Addr) (*podStack, error) {
 		HandleLocal:        true,
 	})
 	st.link = newLink(n, addr)
-	if err := st.configure(); err != nil {
+	if cfg.LocalPorts == (PortRange{}) {
+		cfg.LocalPorts = localPorts
+	}
+	if err := st.configure(cfg.LocalPorts); err != nil {
 		st.s.Destroy()
 		return nil, err
 	}
@@ -62,7 +73,10 @@ func (n *Network) newStack(addr netip.Addr) (*podStack, error) {
 	return st, nil
 }
 
-func (st *podStack) configure() error {
+func (st *podStack) configure(ports PortRange) error {
+	if err := st.s.SetPortRange(ports.First, ports.Last); err != nil {
+		return fmt.Errorf("set local port range %d to %d: %s", ports.First, ports.Last, err)
+	}
 	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
 	congestion := tcpip.CongestionControlOption("cubic")
 	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}

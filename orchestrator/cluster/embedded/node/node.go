@@ -76,11 +76,11 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := waitForAPIServer(ctx, cl.main); err != nil {
 		return stopped(ctx, err)
 	}
-	startServices(ctx, cl, cluster, n, pods, rt, log)
 	m, err := newMachine(cluster, n, time.Now())
 	if err != nil {
 		return err
 	}
+	startServices(ctx, cl, cluster, n, m, pods, rt, log)
 	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
 	if err := k.start(ctx); err != nil {
 		return err
@@ -143,7 +143,8 @@ func networkConfig(cluster *spec.Cluster, n spec.Node, log *slog.Logger) network
 			netip.AddrPortFrom(cluster.Network.ControlPlane, apiServerPort): loopback(cluster.Ports.APIServer),
 			netip.AddrPortFrom(n.Address, nodePort):                         loopback(n.KubeletPort),
 		},
-		Logger: log.With("component", "network"),
+		KernelLog: func(message string) { logKernel(pathsOf(cluster, n.Name).host, n.Name, message, log) },
+		Logger:    log.With("component", "network"),
 	}
 	for _, peer := range cluster.Nodes {
 		if peer.Name != n.Name {

@@ -18,7 +18,11 @@ type podNetwork struct {
 
 // AddPod puts a pod on the network. Policies hold before its first container starts.
 func (n podNetwork) AddPod(ctx context.Context, pod cri.PodNetwork) (cri.Pod, error) {
-	p, err := n.Network.AddPod(network.PodConfig{ID: pod.ID, HostNetwork: pod.HostNetwork})
+	cfg, err := podConfig(pod)
+	if err != nil {
+		return nil, err
+	}
+	p, err := n.Network.AddPod(cfg)
 	if err != nil || pod.HostNetwork {
 		return p, err
 	}
@@ -27,6 +31,20 @@ func (n podNetwork) AddPod(ctx context.Context, pod cri.PodNetwork) (cri.Pod, er
 		return nil, fmt.Errorf("isolate pod: %w", errors.Join(err, n.RemovePod(pod.ID)))
 	}
 	return p, nil
+}
+
+// localPortRange is the one sysctl of a pod that the network has.
+const localPortRange = "net.ipv4.ip_local_port_range"
+
+// podConfig reads a pod's sysctls.
+func podConfig(pod cri.PodNetwork) (network.PodConfig, error) {
+	cfg := network.PodConfig{ID: pod.ID, HostNetwork: pod.HostNetwork}
+	if text, ok := pod.Sysctls[localPortRange]; ok {
+		if _, err := fmt.Sscanf(text, "%d %d", &cfg.LocalPorts.First, &cfg.LocalPorts.Last); err != nil {
+			return cfg, fmt.Errorf("write sysctl key %s: invalid argument", localPortRange)
+		}
+	}
+	return cfg, nil
 }
 
 // RemovePod takes a pod off the network.

@@ -9,8 +9,9 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
-// startServices starts what runs beside the kubelet on every node until ctx ends: the service proxy, the network policies and the chaos daemon.
-func startServices(ctx context.Context, cl *clients, cluster *spec.Cluster, n spec.Node, pods podNetwork, rt *cri.Runtime, log *slog.Logger) {
+// startServices starts what runs beside the kubelet on every node until ctx ends: the service proxy, the size of the connection tracking table, the
+// network policies and the chaos daemon.
+func startServices(ctx context.Context, cl *clients, cluster *spec.Cluster, n spec.Node, m *machine, pods podNetwork, rt *cri.Runtime, log *slog.Logger) {
 	run := func(name string, serve func(log *slog.Logger) error) {
 		log := log.With("component", name)
 		go func() {
@@ -20,6 +21,9 @@ func startServices(ctx context.Context, cl *clients, cluster *spec.Cluster, n sp
 		}()
 	}
 	run("serviceproxy", func(log *slog.Logger) error { return serviceproxy.Run(ctx, cl.main, pods.Network, n.Name, log) })
+	run("conntrack", func(log *slog.Logger) error {
+		return serviceproxy.FollowConntrack(ctx, cl.main, pods.Network, m.cores, log)
+	})
 	run("networkpolicy", func(*slog.Logger) error { return pods.policies.Run(ctx) })
 	run("chaosdaemon", func(log *slog.Logger) error { return serveChaos(ctx, cluster, n, pods.Network, rt, log) })
 }
