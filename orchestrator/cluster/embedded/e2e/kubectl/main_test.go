@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -24,7 +25,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
-// fixture is the cluster of all scripts. Each has a namespace of its own; what they do to nodes disturbs nobody else.
+// fixture is the cluster of all scripts. Each has a namespace of its own.
 var fixture = clustertest.New(&embedded.Provider{}, cluster.Spec{Nodes: 3})
 
 // tests runs the tests of the package on the fixture.
@@ -52,17 +53,27 @@ func kubectl() {
 const minimum = 60
 
 func TestScripts(t *testing.T) {
-	scripts, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	together, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(commandLines(t, scripts)), minimum)
+	// What is done to a node is done to everybody's pods on it.
+	alone, err := filepath.Glob(filepath.Join("testdata", "alone", "*.txtar"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(commandLines(t, slices.Concat(together, alone))), minimum)
 	kubeconfig := fixture.Cluster(t).(*embedded.Cluster).Kubeconfig()
-	testscript.Run(t, testscript.Params{
-		Files:               scripts,
-		Setup:               func(env *testscript.Env) error { return setUp(t, env, kubeconfig) },
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually, "fetch": fetch},
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-	})
+	for _, group := range []struct {
+		name  string
+		files []string
+	}{{"together", together}, {"alone", alone}} {
+		t.Run(group.name, func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Files:               group.files,
+				Setup:               func(env *testscript.Env) error { return setUp(t, env, kubeconfig) },
+				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually, "fetch": fetch},
+				RequireExplicitExec: true,
+				RequireUniqueNames:  true,
+			})
+		})
+	}
 }
 
 // commandLines are the different kubectl command lines of the scripts.
