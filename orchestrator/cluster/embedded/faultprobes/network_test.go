@@ -12,7 +12,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
 )
 
-// TestPolicyCutsAStore: a policy that lets only a client in which does not exist. It cuts the connections that the service's pool
+// TestPolicyCutsAStore: a policy that lets in the monitoring and a client which does not exist. It cuts the connections that the service's pool
 // holds, not only new ones.
 func TestPolicyCutsAStore(t *testing.T) {
 	s := fixture.Site(t, rate)
@@ -28,6 +28,7 @@ spec:
   ingress:
   - from: [{podSelector: {matchLabels: {app: users}}}]
     ports: [{port: mysql}]
+  - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
 `)
 	s.Unhealthy()
 	for _, p := range s.ReadyPods("app=mysql-user") {
