@@ -30,9 +30,11 @@ type RunConfig struct {
 	// Concurrency is how many trials run at a time, each on a cluster of its own; at least 1.
 	Concurrency int `json:"concurrency"`
 	// Cluster is the kind of cluster: embedded.
-	Cluster  string `json:"cluster"`
-	Nodes    int    `json:"nodes,omitempty"`
-	Fidelity string `json:"fidelity,omitempty"`
+	Cluster string `json:"cluster"`
+	Nodes   int    `json:"nodes,omitempty"`
+	// NodeGroups are the nodes of a cluster file, in place of Nodes.
+	NodeGroups []cluster.NodeGroup `json:"nodeGroups,omitempty"`
+	Fidelity   string              `json:"fidelity,omitempty"`
 	// OutDir is the directory of run directories. RunID names the run; empty means a new name.
 	OutDir string `json:"outDir"`
 	RunID  string `json:"runId,omitempty"`

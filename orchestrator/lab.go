@@ -49,7 +49,7 @@ func (r *Runner) newEnvironment(config RunConfig, p *resolved, seed int64) *envi
 	return &environment{
 		problem: p.entry.Problem, draw: p.draw, truth: p.truth, app: p.app, clock: r.Clock, log: r.Log,
 		lab: &lab{
-			provider: r.Providers[config.Cluster], spec: cluster.Spec{Nodes: config.Nodes, Fidelity: config.Fidelity},
+			provider: r.Providers[config.Cluster], spec: cluster.Spec{Nodes: config.Nodes, NodeGroups: config.NodeGroups, Fidelity: config.Fidelity},
 			faults: r.Faults, patience: config.TimeoutMultiplier, seed: seed,
 		},
 	}

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gameday-bench/gameday/evaluator/graders"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
 )
@@ -53,7 +55,10 @@ func (r *Runner) resumable(c ResumeConfig) (*results.Data, RunConfig, error) {
 	if err != nil {
 		return nil, RunConfig{}, err
 	}
-	config := configOf(data.Run)
+	config, err := configOf(data.Run)
+	if err != nil {
+		return nil, config, err
+	}
 	if c.Concurrency > 0 {
 		config.Concurrency = c.Concurrency
 	}
@@ -98,12 +103,18 @@ func (r *Runner) finish(store *results.Store, runErr error) (*results.Summary, e
 }
 
 // configOf is what a stored run was asked to do.
-func configOf(run results.Run) RunConfig {
+func configOf(run results.Run) (RunConfig, error) {
+	var groups []cluster.NodeGroup
+	if len(run.NodeGroups) > 0 {
+		if err := json.Unmarshal(run.NodeGroups, &groups); err != nil {
+			return RunConfig{}, fmt.Errorf("read nodes of the stored run: %w", err)
+		}
+	}
 	return RunConfig{
 		Scenario: run.Scenario, Problems: run.Problems, Agents: run.Agents, Attempts: run.Attempts, Seeds: run.Seeds, Twins: run.Twins,
-		Concurrency: run.Concurrency, Cluster: run.Cluster, Nodes: run.Nodes, Fidelity: run.Fidelity,
+		Concurrency: run.Concurrency, Cluster: run.Cluster, Nodes: run.Nodes, NodeGroups: groups, Fidelity: run.Fidelity,
 		InfraRetries: run.InfraRetries, TimeoutMultiplier: run.TimeoutMultiplier,
-	}
+	}, nil
 }
 
 // pending lists the trials without a final record.

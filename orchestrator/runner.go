@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -205,6 +206,9 @@ func (r *Runner) describe(config RunConfig, planned int) results.Run {
 		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Concurrency: config.Concurrency,
 		InfraRetries: config.InfraRetries, TimeoutMultiplier: config.TimeoutMultiplier, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
 		Digests: map[string]string{}, ProblemVersions: map[string]int{},
+	}
+	if len(config.NodeGroups) > 0 {
+		run.NodeGroups, _ = json.Marshal(config.NodeGroups) // Plain data always encodes.
 	}
 	if r.ScenarioDigest != "" {
 		run.Digests["scenario/"+config.Scenario] = r.ScenarioDigest

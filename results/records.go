@@ -88,8 +88,10 @@ type Run struct {
 	Twins    bool     `json:"twins"`
 	Cluster  string   `json:"cluster"`
 	// Nodes and Fidelity are of each cluster, the provider's defaults where absent.
-	Nodes    int    `json:"nodes,omitempty"`
-	Fidelity string `json:"fidelity,omitempty"`
+	Nodes int `json:"nodes,omitempty"`
+	// NodeGroups are the nodes of the cluster file, where there was one.
+	NodeGroups json.RawMessage `json:"nodeGroups,omitempty"`
+	Fidelity   string          `json:"fidelity,omitempty"`
 	// Concurrency is the number of trials at a time, InfraRetries how often one is tried again that failed for the harness's
 	// reasons, TimeoutMultiplier the factor on the deadlines of all phases but the agent's.
 	Concurrency       int     `json:"concurrency,omitempty"`

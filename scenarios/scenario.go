@@ -45,6 +45,8 @@ type Cluster struct {
 	Provider string `yaml:"provider" json:"provider" check:"oneof=embedded|kind|existing"`
 	// Nodes is the number of worker nodes; 0 is the provider's default.
 	Nodes int `yaml:"nodes,omitempty" json:"nodes,omitempty" check:"min=0"`
+	// Config is the path of a cluster file, from the scenario's own directory, in place of Nodes.
+	Config string `yaml:"config,omitempty" json:"config,omitempty"`
 	// Fidelity of the control loops' periods: fast or production.
 	Fidelity string `yaml:"fidelity,omitempty" json:"fidelity,omitempty" check:"oneof=fast|production"`
 }
@@ -103,6 +105,9 @@ func Read(names Names, file string, data []byte) (Entry, error) {
 		list = append(list, doc.Problem("id", "%q is not an id: want %s", s.ID, catalog.IDRule))
 	case s.ID != base && base != "-" && path.Ext(file) == ".yaml":
 		list = append(list, doc.Problem("id", "is %q, but the file is called %q", s.ID, base+".yaml"))
+	}
+	if s.Cluster.Config != "" && s.Cluster.Nodes != 0 {
+		list = append(list, doc.Problem("cluster.config", "names the nodes, and so does cluster.nodes; want one of the two"))
 	}
 	list = append(list, checkNames(doc, "problem", "problems", s.Problems, names.Problems)...)
 	list = append(list, checkNames(doc, "agent", "agents", s.Agents, names.Agents)...)

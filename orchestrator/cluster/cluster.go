@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -19,8 +20,10 @@ type Provider interface {
 type Spec struct {
 	// Name is unique among the live clusters of one user; empty means a random one.
 	Name string
-	// Nodes is the number of worker nodes.
+	// Nodes is the number of worker nodes, all alike.
 	Nodes int
+	// NodeGroups are the nodes one by one, as a cluster file gives them, in place of Nodes.
+	NodeGroups []NodeGroup
 	// Fidelity is "fast" (short control-loop periods) or "production" (upstream's).
 	Fidelity string
 }
@@ -53,6 +56,28 @@ type NodeController interface {
 	RestartNode(ctx context.Context, node string) error
 	// HangNode stops a node without ending it.
 	HangNode(ctx context.Context, node string) error
+}
+
+// KubeletController is the capability of clusters whose kubelets can fail alone, while containers go on.
+type KubeletController interface {
+	// StopKubelet ends the kubelet of a node: containers run on, unattended.
+	StopKubelet(ctx context.Context, node string) error
+	// StartKubelet starts it again; it takes over what runs.
+	StartKubelet(ctx context.Context, node string) error
+}
+
+// ClockController is the capability of clusters whose nodes' clocks can be off.
+type ClockController interface {
+	// SetClock puts a node's clock, as its containers see it, ahead of the true time; behind where offset is negative, right
+	// where it is 0.
+	SetClock(ctx context.Context, node string, offset time.Duration) error
+}
+
+// DeviceController is the capability of clusters whose nodes have devices that can be sick.
+type DeviceController interface {
+	// SetDeviceHealth says whether a device of an extended resource works, or all of them where device is empty. Devices are
+	// called by the resource's name and a number from 0, as gpu-0 of nvidia.com/gpu.
+	SetDeviceHealth(ctx context.Context, node, resource, device string, healthy bool) error
 }
 
 // LogCollector is the capability of clusters that can give the logs of their own parts.

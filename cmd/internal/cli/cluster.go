@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +17,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/scenarios"
 	"github.com/gameday-bench/gameday/workloads"
 )
 
@@ -34,8 +37,73 @@ func specFlags(cmd *cobra.Command, want *cluster.Spec) {
 	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "how quickly controllers and probes react", []string{"fast", "production"})
 }
 
+// configFlag is the flag of the cluster file.
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "config", "", "cluster file with the nodes and their sizes, in place of --nodes")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+}
+
+// useConfig puts what a cluster file says into want. What the command line gives wins, but for the nodes, which only one can name.
+func (a *app) useConfig(cmd *cobra.Command, file string, want *cluster.Spec) error {
+	if file == "" {
+		return nil
+	}
+	if cmd.Flags().Changed("nodes") {
+		return &flagError{errs.Newf(errs.Usage, "give --nodes or --config, not both")}
+	}
+	f, err := a.readClusterFile(file)
+	if err != nil {
+		return err
+	}
+	want.NodeGroups, want.Nodes = f.Nodes, 0
+	if f.Fidelity != "" && !cmd.Flags().Changed("fidelity") {
+		want.Fidelity = f.Fidelity
+	}
+	return nil
+}
+
+// readClusterFile reads a cluster file; the path is relative to the working directory.
+func (a *app) readClusterFile(file string) (*cluster.File, error) {
+	data, err := os.ReadFile(a.path(file))
+	if err != nil {
+		return nil, errs.With(errs.Usage, fmt.Errorf("read cluster file: %w", err))
+	}
+	f, err := cluster.ReadFile(file, data)
+	if err != nil {
+		return nil, errs.With(errs.Usage, err)
+	}
+	return f, nil
+}
+
+// scenarioCluster returns the nodes of the cluster file that a scenario names, and puts the file's fidelity where the scenario has
+// none. Without a file there are no groups.
+func (a *app) scenarioCluster(s *scenarios.Entry) ([]cluster.NodeGroup, error) {
+	file := s.Cluster.Config
+	if file == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(filepath.FromSlash(s.File)), file)
+	}
+	f, err := a.readClusterFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s.Cluster.Fidelity = cmp.Or(s.Cluster.Fidelity, f.Fidelity)
+	return f.Nodes, nil
+}
+
+// nodeCount is how many nodes want asks for.
+func nodeCount(want cluster.Spec) int {
+	n := want.Nodes
+	for _, names := range cluster.NodeNames(want.NodeGroups) {
+		n += len(names)
+	}
+	return n
+}
+
 func newCreateCluster(a *app) *cobra.Command {
-	want := cluster.Spec{}
+	want, file := cluster.Spec{}, ""
 	wait := 3 * time.Minute
 	with := &appFlags{}
 	cmd := &cobra.Command{
@@ -44,8 +112,10 @@ func newCreateCluster(a *app) *cobra.Command {
 		Long: `Create an embedded Kubernetes cluster and keep it until it is deleted. Without NAME it is called gameday.
 
 Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
-your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.`,
-		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.
+
+--config names a cluster file: the nodes, their sizes, labels, taints, devices and eviction thresholds.`,
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --config nodes.yaml\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
 		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = "gameday"
@@ -55,36 +125,45 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			if !catalog.ValidID(want.Name) || len(want.Name) > 30 {
 				return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", want.Name)
 			}
-			if want.Nodes < 1 || want.Nodes > 20 {
+			if err := a.useConfig(cmd, file, &want); err != nil {
+				return err
+			}
+			if len(want.NodeGroups) == 0 && (want.Nodes < 1 || want.Nodes > 20) {
 				return &flagError{errs.Newf(errs.Usage, "invalid --nodes %d: want 1 to 20", want.Nodes)}
 			}
 			definition, err := with.definition(a)
 			if err != nil {
 				return err
 			}
-			return a.createCluster(cmd, want, wait, with, definition)
+			argv := []string{a.Executable, "supervise", want.Name, "--fidelity", want.Fidelity}
+			if file == "" {
+				argv = append(argv, "--nodes", strconv.Itoa(want.Nodes))
+			} else {
+				argv = append(argv, "--config", a.path(file))
+			}
+			return a.createCluster(cmd, want, argv, wait, with, definition)
 		},
 	}
 	specFlags(cmd, &want)
+	configFlag(cmd, &file)
 	with.register(a, cmd)
 	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait until it is ready")
 	a.outputFlag(cmd, []string{render.Text, render.JSON, render.YAML}, render.Text)
 	return cmd
 }
 
-func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Duration, with *appFlags, definition *workloads.Definition) error {
+func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string, wait time.Duration, with *appFlags, definition *workloads.Definition) error {
 	if a.Executable == "" {
 		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
 	}
 	if err := a.preflight(cmd.Context(), a.Cwd, 1); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(want.Nodes, "node"))
+	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(nodeCount(want), "node"))
 	late := errs.Newf(errs.Infra, "create cluster %q: it was not ready after %s", want.Name, wait)
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), wait, late)
 	defer cancel()
 	began := time.Now()
-	argv := []string{a.Executable, "supervise", want.Name, "--nodes", strconv.Itoa(want.Nodes), "--fidelity", want.Fidelity}
 	info, err := a.Backend.Clusters.Create(ctx, want, argv)
 	if errors.Is(context.Cause(ctx), late) {
 		return late
@@ -112,15 +191,19 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, wait time.Dur
 }
 
 func newSupervise(a *app) *cobra.Command {
-	want := cluster.Spec{}
+	want, file := cluster.Spec{}, ""
 	cmd := &cobra.Command{
 		Use: "supervise NAME", Short: "Keep a cluster up (started by create cluster)", Hidden: true, Args: nameArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = args[0]
+			if err := a.useConfig(cmd, file, &want); err != nil {
+				return err
+			}
 			return a.Backend.Clusters.Supervise(cmd.Context(), want, a.Stdout)
 		},
 	}
 	specFlags(cmd, &want)
+	configFlag(cmd, &file)
 	return cmd
 }
 

@@ -105,6 +105,10 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	if err := checkAgents(scenario.Agents); err != nil {
 		return err
 	}
+	groups, err := a.scenarioCluster(&scenario)
+	if err != nil {
+		return err
+	}
 	plan := scenarios.Plan{
 		Problems: scenario.Problems, Agents: scenario.Agents, Attempts: scenario.Attempts, Seeds: scenario.Seeds, Twins: scenario.Twins,
 	}
@@ -124,7 +128,9 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	summary, runErr := a.Backend.Run(cmd.Context(), runner, f.runConfig(a, scenario.Scenario, settings))
+	config := f.runConfig(a, scenario.Scenario, settings)
+	config.NodeGroups = groups
+	summary, runErr := a.Backend.Run(cmd.Context(), runner, config)
 	a.endProgress(observer)
 	return a.finishRun(summary, runErr, f, gate)
 }

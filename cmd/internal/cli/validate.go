@@ -15,6 +15,7 @@ import (
 	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/yamlx"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/problems/truth"
 	"github.com/gameday-bench/gameday/scenarios"
@@ -25,7 +26,7 @@ func newValidate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [PATH...]",
 		Short: "Check files without a cluster",
-		Long: `Check problems, faults, apps and scenarios without a cluster, and print every error with its place.
+		Long: `Check problems, faults, apps, scenarios and cluster files without a cluster, and print every error with its place.
 
 PATH is a file, the directory of one problem, fault or app, or a private pack with problems/, faults/, apps/ and
 scenarios/. Without PATH the built-in catalogue is checked. Exit code 3 when something is wrong.`,
@@ -194,7 +195,7 @@ func (v *validator) file(full, shown string) error {
 		v.add(shown, err)
 		return nil
 	}
-	const kinds = "one of App, Fault, Problem, Scenario, Truth"
+	const kinds = "one of App, Cluster, Fault, Problem, Scenario, Truth"
 	object, _ := content.(map[string]any)
 	kind, _ := object["kind"].(string)
 	switch kind {
@@ -203,8 +204,15 @@ func (v *validator) file(full, shown string) error {
 		v.found = append(v.found, doc.Problem("kind", "required field is missing (%s)", kinds))
 	case "Scenario":
 		v.files++
-		_, err := scenarios.Read(v.known.scenarioNames(), filepath.ToSlash(shown), data)
+		entry, err := scenarios.Read(v.known.scenarioNames(), filepath.ToSlash(shown), data)
 		v.add(shown, err)
+		if config := entry.Cluster.Config; config != "" && !filepath.IsAbs(config) {
+			return v.cluster(filepath.Join(filepath.Dir(full), config), filepath.Join(filepath.Dir(shown), config))
+		} else if config != "" {
+			return v.cluster(config, config)
+		}
+	case "Cluster":
+		return v.cluster(full, shown)
 	case "Problem", "Truth":
 		v.problem(os.DirFS(filepath.Dir(full)), path.Dir(filepath.ToSlash(absolute(shown, full))))
 	case "Fault", "App", "Topology", "ServiceLevels", "Load":
@@ -213,6 +221,18 @@ func (v *validator) file(full, shown string) error {
 		v.files++
 		v.found = append(v.found, doc.Problem("kind", "unknown kind %q (%s)", kind, kinds))
 	}
+	return nil
+}
+
+// cluster checks a cluster file.
+func (v *validator) cluster(full, shown string) error {
+	v.files++
+	data, err := os.ReadFile(full)
+	if err != nil {
+		return errs.With(errs.Usage, fmt.Errorf("validate: %w", err))
+	}
+	_, err = cluster.ReadFile(filepath.ToSlash(shown), data)
+	v.add(shown, err)
 	return nil
 }
 

@@ -42,9 +42,12 @@ type Provider struct {
 }
 
 var (
-	_ cluster.Provider       = (*Provider)(nil)
-	_ cluster.NodeController = (*Cluster)(nil)
-	_ cluster.LogCollector   = (*Cluster)(nil)
+	_ cluster.Provider          = (*Provider)(nil)
+	_ cluster.NodeController    = (*Cluster)(nil)
+	_ cluster.KubeletController = (*Cluster)(nil)
+	_ cluster.ClockController   = (*Cluster)(nil)
+	_ cluster.DeviceController  = (*Cluster)(nil)
+	_ cluster.LogCollector      = (*Cluster)(nil)
 )
 
 // Cluster is one running embedded cluster.

@@ -78,6 +78,7 @@ func (c *container) state() containerState {
 
 // start starts the main process and what watches it.
 func (c *container) start() error {
+	fork := c.allowTask() // It looks at every container, so no lock is held.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.st.State != runtimeapi.ContainerState_CONTAINER_CREATED {
@@ -91,7 +92,11 @@ func (c *container) start() error {
 	if err := c.applyClocks(c.r.NodeClocks()); err != nil {
 		return err
 	}
-	p, err := c.launch(c.mainCommand())
+	var p *process
+	err := fork
+	if err == nil {
+		p, err = c.launch(c.mainCommand())
+	}
 	if err != nil {
 		now := c.r.clock.Now().UnixNano()
 		c.st = containerState{

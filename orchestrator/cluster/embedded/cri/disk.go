@@ -67,8 +67,8 @@ func walk(dir string) diskUse {
 	return use
 }
 
-// DiskUsage is what the runtime's directory takes: the writable layers of all containers.
+// DiskUsage is what the node's directory takes: the writable layers of all containers, their logs, and their volumes.
 func (r *Runtime) DiskUsage() (bytes, inodes uint64) {
-	use := r.disk.of("", r.cfg.Dir, r.clock.Now())
+	use := r.disk.of("", r.cfg.DiskDir, r.clock.Now())
 	return use.bytes, use.inodes
 }

@@ -92,6 +92,9 @@ func (c *container) run(ctx context.Context, spec command, started func(*process
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if err := c.allowTask(); err != nil {
+		return 0, err
+	}
 	p, err := c.launch(spec)
 	if err != nil {
 		return 0, err

@@ -21,28 +21,26 @@ func (r *Runtime) watchMemory(ctx context.Context) {
 			return
 		case <-tick.C():
 		}
+		use := map[*container]uint64{}
 		for _, c := range r.snapshotContainers() {
 			if c.state().State == runtimeapi.ContainerState_CONTAINER_RUNNING {
-				c.checkMemory()
+				use[c] = c.checkMemory()
 			}
 		}
+		r.relieveMemory(use)
 	}
 }
 
-// checkMemory is the container's OOM killer: over the limit, everything in the container is killed.
-func (c *container) checkMemory() {
+// checkMemory is the container's OOM killer: over the limit, everything in the container is killed. It returns what the
+// container holds, in bytes.
+func (c *container) checkMemory() uint64 {
 	cpu, mem, _ := c.measure()
 	c.meter.sample(c.r.clock.Now(), cpu, mem.working())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.limits.memory <= 0 || mem.working() <= uint64(c.limits.memory) || c.oom || len(c.procs) == 0 {
-		return
+	if limit := c.currentLimits().memory; limit > 0 && mem.working() > uint64(limit) {
+		c.killForMemory()
+		return 0
 	}
-	c.oom = true
-	c.meter.countOOM()
-	for pid := range c.procs {
-		_ = procx.SignalGroup(pid, syscall.SIGKILL)
-	}
+	return mem.working()
 }
 
 // throttle takes back CPU time over the quota: it stops the container's processes until their debt is paid by the quota of

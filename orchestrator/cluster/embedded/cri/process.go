@@ -58,7 +58,8 @@ func (c *container) execCommand(argv []string) command {
 
 func (c *container) configPath() string { return filepath.Join(c.dir, "config.json") }
 
-// launch starts a process of the container with a network socket of its own. The caller reaps it with wait and drain.
+// launch starts a process of the container with a network socket of its own. The caller has asked
+// allowTask, and reaps the process with wait and drain.
 func (c *container) launch(spec command) (*process, error) {
 	pod, err := c.sandbox.network()
 	if err != nil {

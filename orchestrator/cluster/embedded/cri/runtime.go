@@ -67,6 +67,9 @@ type Config struct {
 	Network Network
 	// Binaries are the program binaries that hold the images.
 	Binaries []string
+	// DiskDir is what DiskUsage counts: the node's whole directory. Empty means Dir.
+	DiskDir string
+	Machine Machine
 	// MemoryCheck is how often memory limits are compared with use. 0 means 250 ms.
 	MemoryCheck time.Duration
 	Clock       clock.WithTicker
@@ -110,6 +113,9 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.DiskDir == "" {
+		cfg.DiskDir = cfg.Dir
 	}
 	if cfg.MemoryCheck == 0 {
 		cfg.MemoryCheck = 250 * time.Millisecond

@@ -28,7 +28,7 @@ type usageSource interface {
 	NodeCPU() time.Duration
 	// Sandboxes lists the pods that are on the network.
 	Sandboxes() []cri.Sandbox
-	// DiskUsage is what the runtime's directory takes, in bytes and files.
+	// DiskUsage is what the node's directory takes, in bytes and files.
 	DiskUsage() (bytes, inodes uint64)
 }
 
@@ -199,20 +199,20 @@ func (a *advisor) GetRequestedContainersInfo(string, cadvisorapiv2.RequestOption
 	for _, u := range usages {
 		if u.Running {
 			name := podsCgroup + "/pod" + u.Labels["io.kubernetes.pod.uid"] + "/" + u.ID
-			out[name] = containerInfo(name, u, now)
+			out[name] = containerInfo(name, u, a.machine.disk, now)
 		}
 	}
 	return out, nil
 }
 
-func containerInfo(name string, u cri.Usage, now time.Time) *cadvisorapi.ContainerInfo {
+func containerInfo(name string, u cri.Usage, limit uint64, now time.Time) *cadvisorapi.ContainerInfo {
 	stats := &cadvisorapi.ContainerStats{
 		Timestamp: now, OOMEvents: u.OOMKills, Processes: cadvisorapi.ProcessStats{ProcessCount: u.Processes},
 		Memory: cadvisorapi.MemoryStats{
 			Usage: u.Memory + u.Mapped, MaxUsage: u.PeakBytes, RSS: u.RSS, WorkingSet: u.Memory, MappedFile: u.Mapped, Cache: u.Mapped,
 		},
 		Filesystem: []cadvisorapi.FsStats{{
-			Device: "/dev/vda1", Type: "vfs", Usage: u.DiskBytes, BaseUsage: u.DiskBytes, Limit: diskCapacity, HasInodes: true, Inodes: u.Inodes,
+			Device: "/dev/vda1", Type: "vfs", Usage: u.DiskBytes, BaseUsage: u.DiskBytes, Limit: limit, HasInodes: true, Inodes: u.Inodes,
 		}},
 	}
 	stats.Cpu.Usage.Total = uint64(u.CPU)
@@ -246,7 +246,7 @@ func (a *advisor) fs() (cadvisorapiv2.FsInfo, error) {
 	if left := st.Bavail * uint64(st.Bsize); left < hostReserve {
 		available = min(available, left)
 	}
-	inodes, free := uint64(inodeCapacity), uint64(inodeCapacity)-min(files, inodeCapacity)
+	inodes, free := a.machine.inodes, a.machine.inodes-min(files, a.machine.inodes)
 	return cadvisorapiv2.FsInfo{
 		Timestamp: time.Now(), Device: "/dev/vda1", Mountpoint: "/", Capacity: a.machine.disk, Usage: used,
 		Available: available, Inodes: &inodes, InodesFree: &free,

@@ -34,7 +34,7 @@ func (f *fakeUsage) DiskUsage() (uint64, uint64) { return 1 << 30, 1000 }
 
 func TestAdvisor(t *testing.T) {
 	dir := t.TempDir()
-	a := newAdvisor(&machine{memory: 4 << 30, disk: diskCapacity}, &fakeUsage{cpu: 3 * time.Second}, dir, func(string) (network.Traffic, bool) {
+	a := newAdvisor(&machine{memory: 4 << 30, disk: 64 << 30, inodes: 4 << 20}, &fakeUsage{cpu: 3 * time.Second}, dir, func(string) (network.Traffic, bool) {
 		return network.Traffic{RxBytes: 100, TxBytes: 200}, true
 	})
 	all, err := a.GetRequestedContainersInfo("/", cadvisorapiv2.RequestOptions{})
@@ -63,7 +63,7 @@ func TestAdvisor(t *testing.T) {
 
 	fs, err := a.ImagesFsInfo(context.Background())
 	require.NoError(t, err)
-	require.Equal(t, uint64(diskCapacity), fs.Capacity)
+	require.Equal(t, uint64(64<<30), fs.Capacity)
 	require.Equal(t, uint64(1<<30), fs.Usage)
 	_, err = a.GetDirFsInfo("/elsewhere")
 	require.Error(t, err)

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"time"
@@ -55,6 +57,8 @@ type clients struct {
 	main      *kubernetes.Clientset
 	heartbeat *kubernetes.Clientset
 	events    *typedv1.CoreV1Client
+	// proxy is that of the service proxy, which goes on without the kubelet.
+	proxy *kubernetes.Clientset
 }
 
 // Client rates: far above what a node needs, so that the client never delays a pod. The API server's own fairness rules.
@@ -63,7 +67,7 @@ const (
 	clientBurst = 1000
 )
 
-func newClients(cluster *spec.Cluster, name string) (*clients, error) {
+func newClients(cluster *spec.Cluster, name string, g *gate) (*clients, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig(name))
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig of node %s: %w", name, err)
@@ -73,6 +77,10 @@ func newClients(cluster *spec.Cluster, name string) (*clients, error) {
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.UserAgent = "kubelet"
 	c := &clients{}
+	if c.proxy, err = kubernetes.NewForConfig(cfg); err != nil {
+		return nil, fmt.Errorf("make client of the service proxy of node %s: %w", name, err)
+	}
+	cfg.Wrap(g.transport)
 	if c.main, err = kubernetes.NewForConfig(cfg); err != nil {
 		return nil, fmt.Errorf("make client of node %s: %w", name, err)
 	}
@@ -116,13 +124,23 @@ func kubeletConfig(cluster *spec.Cluster, n spec.Node, p paths) (*kubeletconfig.
 	// The host's own log directory and profiles are not the node's to show.
 	c.EnableSystemLogHandler, c.EnableProfilingHandler, c.EnableDebugFlagsHandler = false, false, false
 	c.EvictionHard = map[string]string{"memory.available": "100Mi", "nodefs.available": "5%", "nodefs.inodesFree": "5%", "imagefs.available": "5%"}
+	maps.Copy(c.EvictionHard, n.EvictionHard)
+	c.EvictionSoft, c.EvictionSoftGracePeriod = n.EvictionSoft, n.EvictionGrace
+	c.PodPidsLimit = -1 // The container runtime sees to it.
 	if fast(t) {
-		c.EvictionPressureTransitionPeriod = every(30 * time.Second)
+		c.EvictionPressureTransitionPeriod = every(fastPressureTransition)
 		// The first back-off after a crash is 1 s instead of 10 s: an option of upstream's own.
 		c.FeatureGates = map[string]bool{"ReduceDefaultCrashLoopBackOffDecay": true}
 	}
 	return c, nil
 }
+
+// In the fast profile a condition such as MemoryPressure stays for this long after its reason, and the kubelet looks at its
+// thresholds this often; upstream's are 5 minutes and 10 s.
+const (
+	fastPressureTransition = 10 * time.Second
+	fastEvictionMonitor    = 3 * time.Second
+)
 
 // fast reports whether the timing is shorter than upstream's.
 func fast(t spec.Timing) bool { return t.CrashBackoffMax < time.Minute }
@@ -135,6 +153,10 @@ type kubeletNode struct {
 	clients *clients
 	runtime *cri.Runtime
 	machine *machine
+	gate    *gate
+	manager *deviceManager // nil on a node without devices
+	kubelet *kubelet.Kubelet
+	devices devicePlugins
 	disks   *accounts
 	mounts  *mounter
 	dial    dialFunc
@@ -166,9 +188,11 @@ func (k *kubeletNode) start(ctx context.Context) error {
 	var tuneErr error
 	deps := k.dependencies(recorder)
 	deps.Auth, deps.TLSOptions = auth, tlsOptions
-	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) { tuneErr = tune(kl, k.cluster.Timing, k.dial) }}
+	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) {
+		tuneErr = errors.Join(tune(kl, k.cluster.Timing, k.dial, k.gate), watchShortage(kl, k.cluster.Timing, k.machine, k.runtime.Tasks))
+	}}
 	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, recorder, deps.PodStartupLatencyTracker)
-	feedPods(ctx, k.clients.main, k.node.Name, deps.PodConfig)
+	feedPods(ctx, k.clients.main, k.gate, k.node.Name, deps.PodConfig)
 	kl, err := k.build(ctx, cfg, deps)
 	if err == nil {
 		err = tuneErr
@@ -176,10 +200,11 @@ func (k *kubeletNode) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make kubelet: %w", err)
 	}
+	k.kubelet = kl
 	kl.BirthCry()
 	kl.StartGarbageCollection()
 	go kl.Run(deps.PodConfig.Updates())
-	go kl.ListenAndServe(ctx, cfg, tlsOptions, auth, deps.TracerProvider)
+	go kl.ListenAndServe(ctx, cfg, tlsOptions, gatedAuth{auth, k.gate}, deps.TracerProvider)
 	return nil
 }
 
@@ -187,7 +212,7 @@ func (k *kubeletNode) build(ctx context.Context, cfg *kubeletconfig.KubeletConfi
 	f := options.NewKubeletFlags()
 	return kubelet.NewMainKubelet(ctx, cfg, deps, &f.ContainerRuntimeOptions, k.node.Name, types.NodeName(k.node.Name),
 		[]net.IP{k.node.Address.AsSlice()}, "embedded://"+k.cluster.Name+"/"+k.node.Name, "", "", k.paths.kubelet, k.paths.logs, "", "",
-		true, nil, nil, "", false, false, f.MinimumGCAge, f.MaxPerPodContainerCount, f.MaxContainerCount, k.node.Labels,
+		true, taintsOf(k.node), nil, "", false, false, f.MinimumGCAge, f.MaxPerPodContainerCount, f.MaxContainerCount, k.node.Labels,
 		cfg.NodeStatusMaxImages, false)
 }
 
@@ -195,10 +220,10 @@ func (k *kubeletNode) dependencies(recorder record.EventRecorder) *kubelet.Depen
 	deps := &kubelet.Dependencies{
 		KubeClient: k.clients.main, HeartbeatClient: k.clients.heartbeat, EventClient: k.clients.events,
 		OnHeartbeatFailure:       func() {},
-		RemoteRuntimeService:     k.runtime,
+		RemoteRuntimeService:     gatedRuntime{k.runtime, k.gate},
 		RemoteImageService:       k.runtime.ImageService(),
 		CAdvisorInterface:        newAdvisor(k.machine, k.runtime, k.cluster.NodeDir(k.node.Name), k.traffic),
-		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet),
+		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet, k.manager),
 		OSInterface:              nodeOS{name: k.node.Name, logs: k.paths.links},
 		VolumePlugins:            volumePlugins(nodeRoot(k.paths.host), k.disks),
 		Mounter:                  k.mounts,

@@ -28,16 +28,11 @@ type machine struct {
 	cores    int
 	memory   uint64 // Bytes.
 	disk     uint64 // Bytes of the node's file system.
+	inodes   uint64 // Files that it can hold.
+	pids     int64  // Tasks that its kernel can have.
 	identity string // 32 hexadecimal digits.
 	booted   time.Time
 }
-
-// diskCapacity is the size of every node's file system, in bytes. It is a figure of the plan like CPU and memory: eviction
-// and image collection follow what the node itself uses, not how full the host's disk is.
-const diskCapacity = 64 << 30
-
-// inodeCapacity is the number of files that the node's file system holds.
-const inodeCapacity = 4 << 20
 
 func newMachine(cluster *spec.Cluster, n spec.Node, now time.Time) (*machine, error) {
 	cpu, err := resource.ParseQuantity(n.CPU)
@@ -48,9 +43,14 @@ func newMachine(cluster *spec.Cluster, n spec.Node, now time.Time) (*machine, er
 	if err != nil {
 		return nil, fmt.Errorf("read memory of node %s: %w", n.Name, err)
 	}
+	disk, err := resource.ParseQuantity(n.Disk)
+	if err != nil {
+		return nil, fmt.Errorf("read disk of node %s: %w", n.Name, err)
+	}
 	sum := sha256.Sum256([]byte(cluster.Name + "\x00" + cluster.Dir + "\x00" + n.Name))
 	return &machine{
-		name: n.Name, cores: max(int(cpu.Value()), 1), memory: uint64(memory.Value()), disk: diskCapacity,
+		name: n.Name, cores: max(int(cpu.Value()), 1), memory: uint64(memory.Value()), disk: uint64(disk.Value()),
+		inodes: uint64(disk.Value()) / inodesPerByte, pids: n.PIDs,
 		identity: hex.EncodeToString(sum[:16]), booted: now,
 	}, nil
 }
@@ -78,11 +78,12 @@ type containerManager struct {
 	cm.ContainerManager
 	machine *machine
 	config  cm.NodeConfig
+	devices *deviceManager // nil on a node without devices
 }
 
-func newContainerManager(m *machine, root string) *containerManager {
+func newContainerManager(m *machine, root string, devices *deviceManager) *containerManager {
 	return &containerManager{
-		ContainerManager: cm.NewStubContainerManager(), machine: m,
+		ContainerManager: cm.NewStubContainerManager(), machine: m, devices: devices,
 		config: cm.NodeConfig{NodeName: types.NodeName(m.name), KubeletRootDir: root, CgroupVersion: 2},
 	}
 }
@@ -90,6 +91,11 @@ func newContainerManager(m *machine, root string) *containerManager {
 func (c *containerManager) Start(ctx context.Context, node *corev1.Node, pods cm.ActivePodsFunc, get cm.GetNodeFunc, ready config.SourcesReady,
 	status kubeletstatus.PodStatusProvider, rt internalapi.RuntimeService, isolate bool,
 ) error {
+	if c.devices != nil {
+		if err := c.devices.start(ctx, pods, ready); err != nil {
+			return err
+		}
+	}
 	return c.ContainerManager.Start(ctx, node, pods, get, ready, status, rt, isolate)
 }
 

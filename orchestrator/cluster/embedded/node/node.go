@@ -50,20 +50,26 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return fmt.Errorf("start network of node %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, netw.Close()) }()
-	cl, err := newClients(cluster, name)
+	g := newGate()
+	cl, err := newClients(cluster, name, g)
 	if err != nil {
 		return err
 	}
-	policies, err := networkpolicy.New(cl.main, netw, log.With("component", "networkpolicy"))
+	policies, err := networkpolicy.New(cl.proxy, netw, log.With("component", "networkpolicy"))
 	if err != nil {
 		return fmt.Errorf("set up network policies of node %s: %w", name, err)
 	}
 	pods := podNetwork{netw, policies}
 	disks := newAccounts(p.accounts)
 	mounts := newMounter(disks)
+	m, err := newMachine(cluster, n, time.Now())
+	if err != nil {
+		return err
+	}
 	rt, err := cri.New(ctx, cri.Config{
 		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
-		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, Logger: log.With("component", "cri"),
+		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, DiskDir: cluster.NodeDir(name),
+		Machine: cri.Machine{Memory: m.memory, PIDs: m.pids, PodPIDs: n.PodPIDs}, Logger: log.With("component", "cri"),
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
@@ -76,17 +82,24 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := waitForAPIServer(ctx, cl.main); err != nil {
 		return stopped(ctx, err)
 	}
-	m, err := newMachine(cluster, n, time.Now())
-	if err != nil {
-		return err
-	}
 	startServices(ctx, cl, cluster, n, m, pods, rt, log)
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
+	if len(n.Devices) > 0 {
+		if k.manager, err = newDeviceManager(cluster.DeviceSocket(name)); err != nil {
+			return err
+		}
+	}
 	if err := k.start(ctx); err != nil {
 		return err
 	}
 	if err := waitForNode(ctx, cl.main, name, isReady); err != nil {
 		return stopped(ctx, err)
+	}
+	if err := k.addDevices(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	if err := serveControl(ctx, cluster, k, log); err != nil {
+		return err
 	}
 	if err := json.NewEncoder(stdout).Encode(map[string]string{"event": "ready"}); err != nil {
 		return fmt.Errorf("report node %s as ready: %w", name, err)

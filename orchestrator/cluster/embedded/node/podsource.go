@@ -21,19 +21,22 @@ import (
 const nodePoll = 50 * time.Millisecond
 
 // feedPods sends the pods that are bound to the node to the kubelet, from when the node is registered until ctx ends.
-func feedPods(ctx context.Context, client kubernetes.Interface, node string, pods *config.PodConfig) {
+func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, node string, pods *config.PodConfig) {
 	updates := pods.Channel(ctx, kubetypes.ApiserverSource)
 	go func() {
 		if err := waitForNode(ctx, client, node, func(*corev1.Node) bool { return true }); err != nil {
 			return
 		}
-		gate := &authorization{client: client, known: map[types.UID]bool{}}
+		allowed := &authorization{client: client, known: map[types.UID]bool{}}
 		send := func(objs []any) {
 			list := make([]*corev1.Pod, 0, len(objs))
 			for _, o := range objs {
 				list = append(list, runnable(o.(*corev1.Pod)))
 			}
-			gate.wait(ctx, list)
+			allowed.wait(ctx, list)
+			if g.wait(ctx) != nil {
+				return
+			}
 			updates <- kubetypes.PodUpdate{Pods: list, Op: kubetypes.SET, Source: kubetypes.ApiserverSource}
 		}
 		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,

@@ -20,9 +20,9 @@ func startServices(ctx context.Context, cl *clients, cluster *spec.Cluster, n sp
 			}
 		}()
 	}
-	run("serviceproxy", func(log *slog.Logger) error { return serviceproxy.Run(ctx, cl.main, pods.Network, n.Name, log) })
+	run("serviceproxy", func(log *slog.Logger) error { return serviceproxy.Run(ctx, cl.proxy, pods.Network, n.Name, log) })
 	run("conntrack", func(log *slog.Logger) error {
-		return serviceproxy.FollowConntrack(ctx, cl.main, pods.Network, m.cores, log)
+		return serviceproxy.FollowConntrack(ctx, cl.proxy, pods.Network, m.cores, log)
 	})
 	run("networkpolicy", func(*slog.Logger) error { return pods.policies.Run(ctx) })
 	run("chaosdaemon", func(log *slog.Logger) error { return serveChaos(ctx, cluster, n, pods.Network, rt, log) })

@@ -29,14 +29,14 @@ const nodePort = 10250
 //
 // The fields are private, so they are found by name. The version of Kubernetes is pinned in go.mod; a name that is gone
 // after an upgrade is an error at the start and in this package's tests, never a silent difference.
-func tune(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc) error {
-	if err := tuneFields(k, timing, dial); err != nil {
+func tune(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc, g *gate) error {
+	if err := tuneFields(k, timing, dial, g); err != nil {
 		return fmt.Errorf("tune the kubelet: %w", err)
 	}
 	return nil
 }
 
-func tuneFields(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc) error {
+func tuneFields(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc, g *gate) error {
 	// The kubelet refuses a node address that no interface of the host has.
 	if err := unexported.Set(k, func(net.IP) error { return nil }, "nodeIPValidator"); err != nil {
 		return err
@@ -65,13 +65,13 @@ func tuneFields(k *kubelet.Kubelet, timing spec.Timing, dial dialFunc) error {
 	if err := unexported.Set[pluginmanager.PluginManager](k, noPlugins{}, "pluginManager"); err != nil {
 		return err
 	}
-	if err := unexported.Set[httpprobe.Prober](k, newHTTPProber(dial), "probeManager", "prober", "http"); err != nil {
+	if err := unexported.Set[httpprobe.Prober](k, gatedHTTP{newHTTPProber(dial), g}, "probeManager", "prober", "http"); err != nil {
 		return err
 	}
-	if err := unexported.Set[tcpprobe.Prober](k, tcpProber{dial}, "probeManager", "prober", "tcp"); err != nil {
+	if err := unexported.Set[tcpprobe.Prober](k, gatedTCP{tcpProber{dial}, g}, "probeManager", "prober", "tcp"); err != nil {
 		return err
 	}
-	if err := unexported.Set[grpcprobe.Prober](k, grpcProber{dial}, "probeManager", "prober", "grpc"); err != nil {
+	if err := unexported.Set[grpcprobe.Prober](k, gatedGRPC{grpcProber{dial}, g}, "probeManager", "prober", "grpc"); err != nil {
 		return err
 	}
 	return tuneHooks(k, dial)
@@ -96,8 +96,8 @@ func tuneHooks(k *kubelet.Kubelet, dial dialFunc) error {
 }
 
 // noPlugins takes the place of the manager of kubelet plugins, which watches a directory for sockets of CSI drivers and device
-// plugins: no container can make a socket in the kubelet's directory, no volume plugin here speaks CSI, and the container manager
-// has no devices. A watch takes an inotify instance, of which a user has 128 by default.
+// plugins: no container can make a socket in the kubelet's directory, no volume plugin here speaks CSI, and device plugins register
+// themselves. A watch takes an inotify instance, of which a user has 128 by default.
 type noPlugins struct{}
 
 func (noPlugins) Run(context.Context, config.SourcesReady, <-chan struct{}) {}

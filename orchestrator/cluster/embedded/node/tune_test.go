@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func TestTune(t *testing.T) {
 	cluster := &spec.Cluster{
 		Name: "c", Dir: dir, Timing: spec.Fast(),
 		Network: spec.Network{DNS: netip.MustParseAddr("10.96.0.10"), Domain: "cluster.local"},
-		Nodes:   []spec.Node{{Name: "node-1", Address: netip.MustParseAddr("172.18.0.11"), CPU: "2", Memory: "4Gi", MaxPods: 10}},
+		Nodes:   []spec.Node{{Name: "node-1", Address: netip.MustParseAddr("172.18.0.11"), CPU: "2", Memory: "4Gi", Disk: "8Gi", PIDs: 1000, MaxPods: 10}},
 	}
 	cfg := &rest.Config{Host: "http://127.0.0.1:1"} // Nobody answers: nothing is asked that matters here.
 	cl := &clients{main: kubernetes.NewForConfigOrDie(cfg), heartbeat: kubernetes.NewForConfigOrDie(cfg), events: typedv1.NewForConfigOrDie(cfg)}
@@ -35,14 +36,16 @@ func TestTune(t *testing.T) {
 	defer rt.Close()
 	m, err := newMachine(cluster, cluster.Nodes[0], time.Now())
 	require.NoError(t, err)
-	k := &kubeletNode{cluster: cluster, node: cluster.Nodes[0], paths: pathsOf(cluster, "node-1"), clients: cl, runtime: rt, machine: m, dial: hostDial}
+	k := &kubeletNode{cluster: cluster, node: cluster.Nodes[0], paths: pathsOf(cluster, "node-1"), clients: cl, runtime: rt, machine: m, dial: hostDial, gate: newGate()}
 	kc, err := kubeletConfig(cluster, k.node, k.paths)
 	require.NoError(t, err)
 	want := &record.FakeRecorder{}
 	deps := k.dependencies(want)
 	var tuned *kubelet.Kubelet
 	tuneErr := context.Canceled
-	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) { tuned, tuneErr = kl, tune(kl, cluster.Timing, hostDial) }}
+	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) {
+		tuned, tuneErr = kl, errors.Join(tune(kl, cluster.Timing, hostDial, k.gate), watchShortage(kl, cluster.Timing, m, rt.Tasks))
+	}}
 	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, want, deps.PodStartupLatencyTracker)
 	_, err = k.build(context.Background(), kc, deps)
 	require.NoError(t, err)

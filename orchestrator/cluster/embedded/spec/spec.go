@@ -60,12 +60,29 @@ type Node struct {
 	PodCIDR netip.Prefix      `json:"podCIDR"`
 	CPU     string            `json:"cpu"`
 	Memory  string            `json:"memory"`
+	Disk    string            `json:"disk"`
+	PIDs    int64             `json:"pids"`
+	PodPIDs int64             `json:"podPIDs,omitempty"` // 0: as many as the node has.
 	MaxPods int32             `json:"maxPods"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	Taints  []Taint           `json:"taints,omitempty"`
+	// Devices maps extended resources to how many the node has.
+	Devices map[string]int `json:"devices,omitempty"`
+	// EvictionHard, EvictionSoft and EvictionGrace are the kubelet's thresholds; all empty means its defaults.
+	EvictionHard  map[string]string `json:"evictionHard,omitempty"`
+	EvictionSoft  map[string]string `json:"evictionSoft,omitempty"`
+	EvictionGrace map[string]string `json:"evictionGrace,omitempty"`
 	// KubeletPort is the host port on 127.0.0.1 behind Address:10250 of the userspace network.
 	KubeletPort int `json:"kubeletPort"`
 	// Loopback is this node's own 127.0.0.x address: the chaos daemon listens there on Ports.ChaosDaemon.
 	Loopback netip.Addr `json:"loopback"`
+}
+
+// Taint is a taint that the node registers with.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"`
 }
 
 // Timing holds control-loop periods. Fast makes consequences show in seconds; Production holds upstream's defaults.
@@ -164,4 +181,24 @@ func (c *Cluster) WireSocket(node string) string { return filepath.Join(c.Dir, "
 // (HTTP CONNECT; the dial is made from the node's own address).
 func (c *Cluster) EgressSocket(node string) string {
 	return filepath.Join(c.Dir, "s", node+".egress")
+}
+
+// What a node takes on its control socket: POST to one of these paths.
+const (
+	StopKubelet  = "/kubelet/stop"
+	StartKubelet = "/kubelet/start"
+	// SetDevice takes the query parameters resource, device (empty means all) and health (Healthy, Unhealthy).
+	SetDevice = "/device"
+	// SetClock takes the query parameter offset, a duration that the node's clock is ahead of the true time.
+	SetClock = "/clock"
+)
+
+// ControlSocket is the unix socket on which a node takes orders from the parent.
+func (c *Cluster) ControlSocket(node string) string {
+	return filepath.Join(c.Dir, "s", node+".ctl")
+}
+
+// DeviceSocket is the unix socket on which a node's kubelet takes registrations of device plugins. Its directory is for them alone.
+func (c *Cluster) DeviceSocket(node string) string {
+	return filepath.Join(c.Dir, "s", node+".dp", "kubelet.sock")
 }
