@@ -98,7 +98,7 @@ func compileRules(rules []FileRule) ([]*fileRule, error) {
 		}
 		for _, f := range r.Faults {
 			if f.Errno == 0 || f.Weight < 0 {
-				return nil, fmt.Errorf("read faults of a file rule: errno %d with weight %d", f.Errno, f.Weight)
+				return nil, fmt.Errorf("read faults of a file rule: number %d with weight %d", int(f.Errno), f.Weight)
 			}
 			c.weight += f.Weight
 		}

@@ -98,15 +98,16 @@ func (r *Resolver) search(ctx context.Context, c *ResolvConf, host string) ([]st
 		if i == 0 && asIsFirst {
 			first = failure
 		}
+		searched := i > 0 || !asIsFirst
 		switch {
-		case ctx.Err() != nil, outcome == refused && !(i == 0 && asIsFirst):
+		case ctx.Err() != nil, outcome == refused && searched:
 			return nil, failure
 		case outcome == empty:
 			noData = failure
 		case outcome == failed:
 			servFail = failure
 		case outcome == absent:
-		case !(i == 0 && asIsFirst):
+		case searched:
 			skip = true
 		}
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -104,9 +103,9 @@ func (s *nameServer) serve(t *testing.T) string {
 // testResolver is a resolver whose name servers are those of the test, by address; nobody is behind any other address.
 func testResolver(t *testing.T, conf string, servers map[string]*nameServer) *Resolver {
 	t.Helper()
-	real := map[string]string{}
+	addresses := map[string]string{}
 	for address, s := range servers {
-		real[address+":53"] = s.serve(t)
+		addresses[address+":53"] = s.serve(t)
 	}
 	path := filepath.Join(t.TempDir(), "resolv.conf")
 	require.NoError(t, os.WriteFile(path, []byte(conf), 0o600))
@@ -116,7 +115,7 @@ func testResolver(t *testing.T, conf string, servers map[string]*nameServer) *Re
 			return io.NopCloser(strings.NewReader("# comment\n10.1.1.1\tdb DB.example # comment\n::1 db\n10.1.1.2 db\nbad db\n10.1.1.1 db\n")), nil
 		},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			to, ok := real[address]
+			to, ok := addresses[address]
 			if !ok {
 				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 			}
@@ -256,7 +255,8 @@ func TestNameServersTakeTurns(t *testing.T) {
 			} else {
 				require.Equal(t, []string{tt.want}, got)
 			}
-			require.Equal(t, tt.asked, []int{len(first.take()), len(second.take())})
+			asked := []int{len(first.take()), len(second.take())}
+			require.Equal(t, tt.asked, asked)
 		})
 	}
 }
@@ -279,7 +279,7 @@ func TestTimeoutIsTold(t *testing.T) {
 func TestRefusedEndsTheSearch(t *testing.T) {
 	r := testResolver(t, podConf, nil)
 	_, err := r.LookupHost(t.Context(), "web")
-	require.True(t, errors.Is(err, syscall.ECONNREFUSED), "%v", err)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.ErrorContains(t, err, "connection refused")
 }
 

@@ -115,7 +115,7 @@ func TestUserIsHeldToModeBits(t *testing.T) {
 		"change one's own mode":             {theirs.Chmod("/data/mine", 0o640), nil},
 		"remove one's own":                  {theirs.Remove("/data/mine"), nil},
 		"stat a secret":                     {func() error { _, err := theirs.Stat("/data/secret"); return err }(), nil},
-		"root reads everything":             {func() error { f, err := root.Open("/data/secret"); defer f.Close(); return err }(), nil},
+		"root reads everything":             {openFile(root, "/data/secret"), nil},
 		"root writes in a closed directory": {makeFile(root, "/data/closed/other", 0o600), nil},
 	} {
 		if tt.want == nil {
@@ -146,4 +146,12 @@ func TestReadOnlyRoot(t *testing.T) {
 	require.Equal(t, "overlay", all[0].Type)
 	require.False(t, all[1].ReadOnly)
 	require.Equal(t, [3]string{"tmpfs", "tmpfs", "/data"}, [3]string{all[1].Device, all[1].Type, all[1].MountedOn})
+}
+
+func openFile(tree *Tree, name string) error {
+	f, err := tree.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -2,7 +2,6 @@ package shell_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -69,6 +68,6 @@ func TestSession(t *testing.T) {
 		}
 	}
 	var exit *program.ExitError
-	require.True(t, errors.As(<-ended, &exit))
+	require.ErrorAs(t, <-ended, &exit)
 	require.Equal(t, 3, exit.Code)
 }

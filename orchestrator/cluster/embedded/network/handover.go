@@ -98,7 +98,7 @@ func (w *wire) hand(p *peer, h handover) ([]int, error) {
 	}
 	msgs, err := syscall.ParseSocketControlMessage(oob[:oobn])
 	if err != nil || len(msgs) != 1 {
-		return nil, nil //nolint:nilerr // An answer without descriptors.
+		return nil, nil // An answer without descriptors.
 	}
 	fds, err := syscall.ParseUnixRights(&msgs[0])
 	if err != nil {

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -29,7 +28,7 @@ func TestLocalPortsRunOut(t *testing.T) {
 		require.Contains(t, ports, fmt.Sprintf("%s:%d", p.IP(), port))
 	}
 	_, err = client.DialContext(testContext(t), "tcp", q.IP().String()+":7")
-	require.True(t, errors.Is(err, syscall.EADDRNOTAVAIL), "%v", err)
+	require.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
 	reaches(t, client, q.IP().String()+":8", "another address has its own")
 	_, err = n.AddPod(PodConfig{ID: "none", LocalPorts: PortRange{5, 4}})
 	require.ErrorContains(t, err, "local port range")

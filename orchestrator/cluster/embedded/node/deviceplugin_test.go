@@ -1,7 +1,6 @@
 package node
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,9 +16,7 @@ import (
 
 // TestDevices runs upstream's device manager with a plugin, over their sockets.
 func TestDevices(t *testing.T) {
-	dir, err := os.MkdirTemp("", "dp") // Short, for sockets.
-	require.NoError(t, err)
-	defer os.RemoveAll(dir)
+	dir := t.TempDir()
 	socket := filepath.Join(dir, "d", "kubelet.sock")
 	m, err := newDeviceManager(socket)
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func TestGateBreaksRequestsOff(t *testing.T) {
 	}))
 	defer s.Close()
 	get := func() error {
-		resp, err := http.Get(s.URL) //nolint:noctx // A test.
+		resp, err := http.Get(s.URL)
 		if err == nil {
 			err = resp.Body.Close()
 		}

@@ -47,7 +47,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	client := http.Client{Timeout: 5 * time.Second}
 	poll(ts, args[0], func() string {
-		answer, err := client.Get(args[1]) //nolint:noctx // It has a time-out.
+		answer, err := client.Get(args[1]) // It has a time-out.
 		if err != nil {
 			return err.Error()
 		}
