@@ -135,12 +135,11 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			if err != nil {
 				return err
 			}
-			argv := []string{a.Executable, "supervise", want.Name, "--fidelity", want.Fidelity}
-			if file == "" {
-				argv = append(argv, "--nodes", strconv.Itoa(want.Nodes))
-			} else {
-				argv = append(argv, "--config", a.path(file))
+			nodes := []string{"--nodes", strconv.Itoa(want.Nodes)}
+			if file != "" {
+				nodes = []string{"--config", a.path(file)}
 			}
+			argv := slices.Concat([]string{a.Executable, "supervise", want.Name}, nodes, []string{"--fidelity", want.Fidelity})
 			return a.createCluster(cmd, want, argv, wait, with, definition)
 		},
 	}

@@ -69,16 +69,16 @@ func (f *Fixture) Cluster(t *testing.T) cluster.Cluster {
 // Rig returns a rig with a namespace of its own, which ends with the test.
 func (f *Fixture) Rig(t *testing.T) *Rig {
 	t.Helper()
-	r := f.bare(t)
+	r := f.In(t, "")
 	r.makeNamespace()
 	return r
 }
 
-// bare returns a rig without a namespace.
-func (f *Fixture) bare(t *testing.T) *Rig {
+// In returns a rig in a namespace that is there and stays.
+func (f *Fixture) In(t *testing.T, namespace string) *Rig {
 	t.Helper()
 	c := f.Cluster(t)
-	r := &Rig{T: t, Cluster: c, REST: c.RESTConfig()}
+	r := &Rig{T: t, Cluster: c, REST: c.RESTConfig(), Namespace: namespace}
 	var err error
 	r.Kube, err = kubernetes.NewForConfig(r.REST)
 	require.NoError(t, err)

@@ -30,7 +30,7 @@ type Rig struct {
 	REST    *rest.Config
 	Kube    kubernetes.Interface
 	Dynamic dynamic.Interface
-	// Namespace is the test's own; Apply, Sh and the rest work in it.
+	// Namespace is where Apply, Sh and the rest work: the test's own, unless it asked for another.
 	Namespace string
 }
 
@@ -39,6 +39,13 @@ func (r *Rig) With(t *testing.T) *Rig {
 	part := *r
 	part.T = t
 	return &part
+}
+
+// In returns the rig for another namespace, which is there.
+func (r *Rig) In(namespace string) *Rig {
+	other := *r
+	other.Namespace = namespace
+	return &other
 }
 
 func (r *Rig) makeNamespace() {

@@ -39,7 +39,7 @@ type siteOnce struct {
 // its objectives are met again; a test leaves it repaired.
 func (f *Fixture) Site(t *testing.T, rate float64) *Site {
 	t.Helper()
-	r := f.bare(t)
+	r := f.In(t, "")
 	f.site.once.Do(func() { f.site.app, f.site.err = r.deploySite(rate) })
 	require.NoError(t, f.site.err)
 	r.Namespace = f.site.app.Namespace

@@ -26,7 +26,7 @@ const (
 func TestClasses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	list, err := r.kube.StorageV1().StorageClasses().List(t.Context(), metav1.ListOptions{})
+	list, err := r.Kube.StorageV1().StorageClasses().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	got := map[string]string{}
 	for _, c := range list.Items {
@@ -47,10 +47,10 @@ func TestLifeOfAVolume(t *testing.T) {
 	r.claim("data", "", "8Mi", rwo)
 	r.event("PersistentVolumeClaim", "data", "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
 	r.pod("first", nil, claimed("data", "data"))
-	node := r.running("first").Spec.NodeName
+	node := r.Running("first").Spec.NodeName
 	claim, v := r.bound("data")
 	r.event("PersistentVolumeClaim", "data", "ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'rancher.io/local-path' or manually by the system administrator.")
-	r.event("PersistentVolumeClaim", "data", "Provisioning", fmt.Sprintf("External provisioner is provisioning volume for claim %q", r.ns+"/data"))
+	r.event("PersistentVolumeClaim", "data", "Provisioning", fmt.Sprintf("External provisioner is provisioning volume for claim %q", r.Namespace+"/data"))
 	r.event("PersistentVolumeClaim", "data", "ProvisioningSucceeded", "Successfully provisioned volume "+v.Name)
 	require.Equal(t, "pvc-"+string(claim.UID), v.Name)
 	require.Equal(t, "rancher.io/local-path", v.Annotations["pv.kubernetes.io/provisioned-by"])
@@ -59,22 +59,22 @@ func TestLifeOfAVolume(t *testing.T) {
 	dir := filepath.Join(r.cluster.Spec().NodeDir(node), "root", v.Spec.Local.Path)
 	require.DirExists(t, dir)
 
-	r.ok("first", "echo kept > /data/file")
-	require.Regexp(t, `(?m)^/dev/vdb +8\.0M +4\.0K +8\.0M +1% /data$`, r.ok("first", "df -h"))
-	r.deletePod("first")
+	r.OK("first", "echo kept > /data/file")
+	require.Regexp(t, `(?m)^/dev/vdb +8\.0M +4\.0K +8\.0M +1% /data$`, r.OK("first", "df -h"))
+	r.DeletePod("first")
 	r.pod("second", nil, claimed("data", "data"))
-	require.Equal(t, node, r.running("second").Spec.NodeName, "the pod follows its volume")
-	require.Equal(t, "kept", r.ok("second", "cat /data/file"))
+	require.Equal(t, node, r.Running("second").Spec.NodeName, "the pod follows its volume")
+	require.Equal(t, "kept", r.OK("second", "cat /data/file"))
 
 	r.deleteClaim("data")
-	claim, err := r.kube.CoreV1().PersistentVolumeClaims(r.ns).Get(t.Context(), "data", metav1.GetOptions{})
+	claim, err := r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Get(t.Context(), "data", metav1.GetOptions{})
 	require.NoError(t, err)
 	require.NotNil(t, claim.DeletionTimestamp)
 	require.Contains(t, claim.Finalizers, "kubernetes.io/pvc-protection")
 	r.pod("late", nil, claimed("data", "data"))
 	r.event("Pod", "late", "FailedScheduling", `persistentvolumeclaim "data" is being deleted`)
-	require.Equal(t, "kept", r.ok("second", "cat /data/file"), "it is still in use")
-	r.deletePod("second")
+	require.Equal(t, "kept", r.OK("second", "cat /data/file"), "it is still in use")
+	r.DeletePod("second")
 	r.noVolume(v.Name)
 	require.NoDirExists(t, dir)
 }
@@ -84,42 +84,42 @@ func TestFullVolumeAndExpansion(t *testing.T) {
 	r := newRig(t)
 	r.claim("data", "", "1Mi", rwo)
 	r.pod("app", nil, claimed("data", "data"))
-	r.running("app")
-	r.fails("app", "head -c 2097152 /dev/zero > /data/big", "o space left on device")
-	require.Equal(t, "1048576 /data/big", r.ok("app", "wc -c /data/big"), "what fits is written")
-	r.fails("app", "echo more | tee /data/small", "o space left on device")
-	require.Contains(t, r.ok("app", "df /data"), "100% /data")
-	r.fails("app", "cp /data/big /data/copy", "o space left on device")
-	r.ok("app", "rm /data/big /data/copy")
-	r.ok("app", "head -c 524288 /dev/zero > /data/big")
+	r.Running("app")
+	r.Fails("app", "head -c 2097152 /dev/zero > /data/big", "o space left on device")
+	require.Equal(t, "1048576 /data/big", r.OK("app", "wc -c /data/big"), "what fits is written")
+	r.Fails("app", "echo more | tee /data/small", "o space left on device")
+	require.Contains(t, r.OK("app", "df /data"), "100% /data")
+	r.Fails("app", "cp /data/big /data/copy", "o space left on device")
+	r.OK("app", "rm /data/big /data/copy")
+	r.OK("app", "head -c 524288 /dev/zero > /data/big")
 
 	patch := []byte(`{"spec":{"resources":{"requests":{"storage":"4Mi"}}}}`)
-	_, err := r.kube.CoreV1().PersistentVolumeClaims(r.ns).Patch(t.Context(), "data", types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err := r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Patch(t.Context(), "data", types.MergePatchType, patch, metav1.PatchOptions{})
 	require.NoError(t, err)
-	r.eventually("the claim has grown", func() (bool, string) {
-		c, err := r.kube.CoreV1().PersistentVolumeClaims(r.ns).Get(t.Context(), "data", metav1.GetOptions{})
+	r.Eventually("the claim has grown", func() (bool, string) {
+		c, err := r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Get(t.Context(), "data", metav1.GetOptions{})
 		return err == nil && c.Status.Capacity.Storage().Equal(resource.MustParse("4Mi")) && len(c.Status.Conditions) == 0, fmt.Sprint(c.Status, err)
 	})
 	r.event("PersistentVolumeClaim", "data", "Resizing", "External resizer is resizing volume pvc-")
 	r.event("PersistentVolumeClaim", "data", "FileSystemResizeRequired", "Require file system resize of volume on node")
 	r.event("PersistentVolumeClaim", "data", "FileSystemResizeSuccessful", "MountVolume.NodeExpandVolume succeeded for volume")
-	r.ok("app", "head -c 3145728 /dev/zero > /data/more")
-	require.Regexp(t, `/dev/vdb +4096 +3584 +512 +88% /data`, r.ok("app", "df /data"))
-	r.eventually("the kubelet's figures follow", func() (bool, string) {
-		pod := r.running("app")
-		raw, err := r.kube.CoreV1().RESTClient().Get().Resource("nodes").Name(pod.Spec.NodeName).SubResource("proxy").Suffix("metrics").DoRaw(t.Context())
+	r.OK("app", "head -c 3145728 /dev/zero > /data/more")
+	require.Regexp(t, `/dev/vdb +4096 +3584 +512 +88% /data`, r.OK("app", "df /data"))
+	r.Eventually("the kubelet's figures follow", func() (bool, string) {
+		pod := r.Running("app")
+		raw, err := r.Kube.CoreV1().RESTClient().Get().Resource("nodes").Name(pod.Spec.NodeName).SubResource("proxy").Suffix("metrics").DoRaw(t.Context())
 		require.NoError(t, err)
 		var seen []string
 		for line := range strings.Lines(string(raw)) {
-			if strings.HasPrefix(line, "kubelet_volume_stats_") && strings.Contains(line, `namespace="`+r.ns+`"`) {
+			if strings.HasPrefix(line, "kubelet_volume_stats_") && strings.Contains(line, `namespace="`+r.Namespace+`"`) {
 				seen = append(seen, strings.TrimSpace(line))
 			}
 		}
 		all := strings.Join(seen, "\n")
-		id := fmt.Sprintf(`{namespace=%q,persistentvolumeclaim="data"} `, r.ns)
+		id := fmt.Sprintf(`{namespace=%q,persistentvolumeclaim="data"} `, r.Namespace)
 		return strings.Contains(all, "kubelet_volume_stats_capacity_bytes"+id+"4.194304e+06") && strings.Contains(all, "kubelet_volume_stats_used_bytes"+id+"3.670016e+06"), all
 	})
-	_, err = r.kube.CoreV1().PersistentVolumeClaims(r.ns).Patch(t.Context(), "data", types.MergePatchType, []byte(`{"spec":{"resources":{"requests":{"storage":"2Mi"}}}}`), metav1.PatchOptions{})
+	_, err = r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Patch(t.Context(), "data", types.MergePatchType, []byte(`{"spec":{"resources":{"requests":{"storage":"2Mi"}}}}`), metav1.PatchOptions{})
 	require.ErrorContains(t, err, "field can not be less than status.capacity")
 }
 
@@ -131,17 +131,17 @@ func TestRetainedVolume(t *testing.T) {
 	_, v := r.bound("old") // No pod asks for it.
 	require.Equal(t, corev1.PersistentVolumeReclaimRetain, v.Spec.PersistentVolumeReclaimPolicy)
 	t.Cleanup(func() {
-		require.NoError(t, r.kube.CoreV1().PersistentVolumes().Delete(context.Background(), v.Name, metav1.DeleteOptions{}))
+		require.NoError(t, r.Kube.CoreV1().PersistentVolumes().Delete(context.Background(), v.Name, metav1.DeleteOptions{}))
 	})
 	r.pod("writer", nil, claimed("data", "old"))
-	r.running("writer")
-	r.ok("writer", "echo precious > /data/file")
-	r.deletePod("writer")
+	r.Running("writer")
+	r.OK("writer", "echo precious > /data/file")
+	r.DeletePod("writer")
 	r.deleteClaim("old")
 	r.phase(v.Name, corev1.VolumeReleased)
 
 	class := "standard-retain"
-	_, err := r.kube.CoreV1().PersistentVolumeClaims(r.ns).Create(t.Context(), &corev1.PersistentVolumeClaim{
+	_, err := r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Create(t.Context(), &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "new"}, Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{rwo}, VolumeName: v.Name, StorageClassName: &class,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
@@ -149,12 +149,12 @@ func TestRetainedVolume(t *testing.T) {
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	r.event("PersistentVolumeClaim", "new", "FailedBinding", fmt.Sprintf("volume %q already bound to a different claim", v.Name))
-	_, err = r.kube.CoreV1().PersistentVolumes().Patch(t.Context(), v.Name, types.MergePatchType, []byte(`{"spec":{"claimRef":null}}`), metav1.PatchOptions{})
+	_, err = r.Kube.CoreV1().PersistentVolumes().Patch(t.Context(), v.Name, types.MergePatchType, []byte(`{"spec":{"claimRef":null}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	r.bound("new")
 	r.pod("reader", nil, claimed("data", "new"))
-	r.running("reader")
-	require.Equal(t, "precious", r.ok("reader", "cat /data/file"))
+	r.Running("reader")
+	require.Equal(t, "precious", r.OK("reader", "cat /data/file"))
 }
 
 func TestClaimsThatCannotBeServed(t *testing.T) {
@@ -189,7 +189,7 @@ func TestStatefulSetKeepsItsVolumes(t *testing.T) {
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
 		}}},
 	}}
-	sets := r.kube.AppsV1().StatefulSets(r.ns)
+	sets := r.Kube.AppsV1().StatefulSets(r.Namespace)
 	_, err := sets.Create(t.Context(), set, metav1.CreateOptions{})
 	require.NoError(t, err)
 	scale := func(n int32) {
@@ -198,19 +198,19 @@ func TestStatefulSetKeepsItsVolumes(t *testing.T) {
 	}
 	for i := range two {
 		pod := fmt.Sprint("db-", i)
-		r.running(pod)
-		r.ok(pod, "hostname > /data/me")
+		r.Running(pod)
+		r.OK(pod, "hostname > /data/me")
 	}
 	scale(zero)
-	r.eventually("the pods are gone", func() (bool, string) {
-		list, err := r.kube.CoreV1().Pods(r.ns).List(t.Context(), metav1.ListOptions{})
+	r.Eventually("the pods are gone", func() (bool, string) {
+		list, err := r.Kube.CoreV1().Pods(r.Namespace).List(t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 0, fmt.Sprint(err)
 	})
 	scale(two)
 	for i := range two {
 		pod := fmt.Sprint("db-", i)
-		r.running(pod)
-		require.Equal(t, pod, r.ok(pod, "cat /data/me"))
+		r.Running(pod)
+		require.Equal(t, pod, r.OK(pod, "cat /data/me"))
 		r.bound("data-" + pod)
 	}
 }
@@ -224,11 +224,11 @@ func TestGenericEphemeralVolume(t *testing.T) {
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
 		}},
 	}}})
-	r.running("app")
-	r.ok("app", "echo x > /scratch/x")
+	r.Running("app")
+	r.OK("app", "echo x > /scratch/x")
 	_, v := r.bound("app-scratch")
-	r.deletePod("app")
+	r.DeletePod("app")
 	r.noVolume(v.Name)
-	_, err := r.kube.CoreV1().PersistentVolumeClaims(r.ns).Get(t.Context(), "app-scratch", metav1.GetOptions{})
+	_, err := r.Kube.CoreV1().PersistentVolumeClaims(r.Namespace).Get(t.Context(), "app-scratch", metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), err)
 }

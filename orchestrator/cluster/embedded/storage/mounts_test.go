@@ -28,15 +28,15 @@ func TestMountOptions(t *testing.T) {
 	}, claimed("data", "data"), corev1.Volume{Name: "memory", VolumeSource: corev1.VolumeSource{
 		EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size},
 	}})
-	node := r.running("app").Spec.NodeName
-	r.ok("app", "echo x > /sub/file")
-	require.Equal(t, "x", r.ok("app", "cat /data/a/b/file"))
-	require.Equal(t, "x", r.ok("app", "cat /look/a/b/file"))
-	r.fails("app", "echo x > /look/new", "ead-only file system")
-	r.fails("app", "head -c 2097152 /dev/zero > /sub/big", "o space left on device")
-	require.Contains(t, r.ok("app", "df /sub"), "100% /sub", "it is the same volume")
-	r.fails("app", "head -c 100000 /dev/zero > /memory/big", "o space left on device")
-	require.Equal(t, "65536 /memory/big", r.ok("app", "wc -c /memory/big"))
+	node := r.Running("app").Spec.NodeName
+	r.OK("app", "echo x > /sub/file")
+	require.Equal(t, "x", r.OK("app", "cat /data/a/b/file"))
+	require.Equal(t, "x", r.OK("app", "cat /look/a/b/file"))
+	r.Fails("app", "echo x > /look/new", "ead-only file system")
+	r.Fails("app", "head -c 2097152 /dev/zero > /sub/big", "o space left on device")
+	require.Contains(t, r.OK("app", "df /sub"), "100% /sub", "it is the same volume")
+	r.Fails("app", "head -c 100000 /dev/zero > /memory/big", "o space left on device")
+	require.Equal(t, "65536 /memory/big", r.OK("app", "wc -c /memory/big"))
 
 	_, v := r.bound("data")
 	if os.Getuid() == 0 { // Otherwise the kubelet may not give files away, and says so in its log only.
@@ -45,11 +45,11 @@ func TestMountOptions(t *testing.T) {
 		require.NotZero(t, info.Mode()&os.ModeSetgid)
 		require.EqualValues(t, group, groupOf(info))
 	}
-	r.deletePod("app")
+	r.DeletePod("app")
 	r.pod("reader", nil, ro)
-	r.running("reader")
-	require.Equal(t, "x", r.ok("reader", "cat /ro/a/b/file"))
-	r.fails("reader", "rm /ro/a/b/file", "ead-only file system")
+	r.Running("reader")
+	require.Equal(t, "x", r.OK("reader", "cat /ro/a/b/file"))
+	r.Fails("reader", "rm /ro/a/b/file", "ead-only file system")
 }
 
 // What has no size of its own ends in an eviction, as elsewhere.
@@ -58,14 +58,14 @@ func TestEvictionForLocalStorage(t *testing.T) {
 	r := newRig(t)
 	size := resource.MustParse("1Mi")
 	r.pod("cache", nil, corev1.Volume{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}})
-	r.running("cache")
-	r.ok("cache", "head -c 2097152 /dev/zero > /cache/big")
+	r.Running("cache")
+	r.OK("cache", "head -c 2097152 /dev/zero > /cache/big")
 	r.event("Pod", "cache", "Evicted", `Usage of EmptyDir volume "cache" exceeds the limit "1Mi". `)
 	r.pod("layer", func(s *corev1.PodSpec) {
 		s.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: size}
 	})
-	r.running("layer")
-	r.ok("layer", "head -c 2097152 /dev/zero > /tmp/big")
+	r.Running("layer")
+	r.OK("layer", "head -c 2097152 /dev/zero > /tmp/big")
 	r.event("Pod", "layer", "Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ")
 }
 
@@ -76,16 +76,16 @@ func TestHostPathsEndAtTheNode(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("the host's"), 0o600))
 	outside := filepath.Dir(secret)
-	place := "/srv/" + r.ns
+	place := "/srv/" + r.Namespace
 	r.pod("attacker", on("node-1"), hostPath("host", "/", corev1.HostPathDirectory), hostPath("place", place, corev1.HostPathDirectoryOrCreate))
-	r.running("attacker")
-	out, _ := r.sh("attacker", "ls -a /host /host/.. /host/../.. /host/proc /host/root 2>&1")
+	r.Running("attacker")
+	out, _ := r.Sh("attacker", "ls -a /host /host/.. /host/../.. /host/proc /host/root 2>&1")
 	require.NotContains(t, out, "work", "neither the host's root")
 	require.NotContains(t, out, "kubelet", "nor the node's own directory")
-	r.fails("attacker", "cat /host/../../kubelet/cpu_manager_state", "o such file")
-	r.ok("attacker", "ln -s "+outside+" /place/absolute; ln -s / /place/root; ln -s ../../../../../../../../../../.."+outside+" /place/relative")
+	r.Fails("attacker", "cat /host/../../kubelet/cpu_manager_state", "o such file")
+	r.OK("attacker", "ln -s "+outside+" /place/absolute; ln -s / /place/root; ln -s ../../../../../../../../../../.."+outside+" /place/relative")
 	for _, link := range []string{"absolute", "relative", "root" + outside} {
-		r.fails("attacker", "cat /place/"+link+"/secret", "o such file")
+		r.Fails("attacker", "cat /place/"+link+"/secret", "o such file")
 	}
 	for name, path := range map[string]string{
 		"absolute": place + "/absolute", "relative": place + "/relative", "rooted": place + "/root" + outside, "plain": outside,
@@ -93,11 +93,11 @@ func TestHostPathsEndAtTheNode(t *testing.T) {
 		r.pod(name, on("node-1"), hostPath("host", path, corev1.HostPathDirectoryOrCreate))
 	}
 	for _, name := range []string{"absolute", "relative", "rooted", "plain"} {
-		r.running(name)
-		r.fails(name, "cat /host/secret", "o such file")
-		r.ok(name, "echo mine > /host/new-"+name)
+		r.Running(name)
+		r.Fails(name, "cat /host/secret", "o such file")
+		r.OK(name, "echo mine > /host/new-"+name)
 	}
-	_, err := r.kube.CoreV1().Pods(r.ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "dots"}, Spec: corev1.PodSpec{
+	_, err := r.Kube.CoreV1().Pods(r.Namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "dots"}, Spec: corev1.PodSpec{
 		Containers: []corev1.Container{{Name: "sh", Image: "registry.local/library/busybox:1.36"}},
 		Volumes:    []corev1.Volume{hostPath("host", "/../../../.."+outside, corev1.HostPathUnset)},
 	}}, metav1.CreateOptions{})
@@ -113,11 +113,11 @@ func TestHostPathsEndAtTheNode(t *testing.T) {
 func TestDeletedHostPathVolumeIsNotTheHosts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	dir := filepath.Join(os.TempDir(), r.ns)
+	dir := filepath.Join(os.TempDir(), r.Namespace)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	bindAndDelete := func(name, path string) {
-		_, err := r.kube.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{
+		_, err := r.Kube.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec: corev1.PersistentVolumeSpec{
 				Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}, AccessModes: []corev1.PersistentVolumeAccessMode{rwo},
@@ -130,11 +130,11 @@ func TestDeletedHostPathVolumeIsNotTheHosts(t *testing.T) {
 		r.bound(name)
 		r.deleteClaim(name)
 	}
-	bindAndDelete(r.ns+"-gone", dir)
-	r.noVolume(r.ns + "-gone")
+	bindAndDelete(r.Namespace+"-gone", dir)
+	r.noVolume(r.Namespace + "-gone")
 	require.DirExists(t, dir)
-	bindAndDelete(r.ns+"-kept", "/data")
-	r.phase(r.ns+"-kept", corev1.VolumeFailed)
-	r.event("PersistentVolume", r.ns+"-kept", "VolumeFailedDelete", "host_path deleter only supports /tmp/.+ but received provided /data")
-	require.NoError(t, r.kube.CoreV1().PersistentVolumes().Delete(context.Background(), r.ns+"-kept", metav1.DeleteOptions{}))
+	bindAndDelete(r.Namespace+"-kept", "/data")
+	r.phase(r.Namespace+"-kept", corev1.VolumeFailed)
+	r.event("PersistentVolume", r.Namespace+"-kept", "VolumeFailedDelete", "host_path deleter only supports /tmp/.+ but received provided /data")
+	require.NoError(t, r.Kube.CoreV1().PersistentVolumes().Delete(context.Background(), r.Namespace+"-kept", metav1.DeleteOptions{}))
 }

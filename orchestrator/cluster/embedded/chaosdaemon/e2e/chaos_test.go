@@ -40,7 +40,7 @@ func TestExamples(t *testing.T) {
 	} {
 		ok := t.Run(tc.name, func(t *testing.T) {
 			r := *r
-			r.t = t
+			r.T = t
 			tc.run(&r)
 		})
 		if !ok && t.Context().Err() != nil {
@@ -54,30 +54,30 @@ func (r *rig) server() string { return "http://tikv.default/" }
 
 func networkDelay(r *rig) {
 	before := r.get("default", "client", r.server(), 5)
-	require.Zero(r.t, failed(before))
+	require.Zero(r.T, failed(before))
 	undo := r.inject(all(r.example("network-delay-example.yaml")))
 	during := r.get("default", "client", r.server(), 10)
-	r.t.Logf("mean %.3f s before, %.3f s during", mean(before), mean(during))
+	r.T.Logf("mean %.3f s before, %.3f s during", mean(before), mean(during))
 	// 90 ms plus or minus 90 ms on each packet of the server: the handshake's and the answer's.
-	require.Greater(r.t, mean(during), mean(before)+0.08)
+	require.Greater(r.T, mean(during), mean(before)+0.08)
 	undo()
 	after := r.get("default", "client", r.server(), 5)
-	require.Less(r.t, mean(after), mean(before)+0.05)
+	require.Less(r.T, mean(after), mean(before)+0.05)
 }
 
 func networkDelayWithTarget(r *rig) {
-	db, err := r.kube.CoreV1().Pods("db").Get(r.t.Context(), "db", metav1.GetOptions{})
-	require.NoError(r.t, err)
+	db, err := r.Kube.CoreV1().Pods("db").Get(r.T.Context(), "db", metav1.GetOptions{})
+	require.NoError(r.T, err)
 	toTarget, elsewhere := "http://"+db.Status.PodIP+":8080/", r.server()
 	undo := r.inject(all(r.example("network-delay-with-target-example.yaml")))
 	defer undo()
 	slow, fast := r.get("web", "web", toTarget, 8), r.get("web", "web", elsewhere, 8)
 	other := r.get("default", "client", toTarget, 5)
-	r.t.Logf("mean %.3f s to the target, %.3f s elsewhere, %.3f s from somebody else", mean(slow), mean(fast), mean(other))
-	require.Greater(r.t, mean(slow), mean(fast)+0.08)
-	require.Less(r.t, mean(other), mean(slow)-0.05)
+	r.T.Logf("mean %.3f s to the target, %.3f s elsewhere, %.3f s from somebody else", mean(slow), mean(fast), mean(other))
+	require.Greater(r.T, mean(slow), mean(fast)+0.08)
+	require.Less(r.T, mean(other), mean(slow)-0.05)
 	undo()
-	require.Less(r.t, mean(r.get("web", "web", toTarget, 5)), 0.08)
+	require.Less(r.T, mean(r.get("web", "web", toTarget, 5)), 0.08)
 }
 
 // slower injects an example that loses packets, and expects that some of many requests wait for a retransmission.
@@ -90,12 +90,12 @@ func slower(r *rig, name string) {
 			waited++
 		}
 	}
-	r.t.Logf("%d of %d requests waited", waited, len(during))
-	require.Greater(r.t, waited, 3)
+	r.T.Logf("%d of %d requests waited", waited, len(during))
+	require.Greater(r.T, waited, 3)
 	undo()
 	after := r.get("default", "client", r.server(), 5)
-	require.Zero(r.t, failed(after))
-	require.Less(r.t, mean(after), 0.1)
+	require.Zero(r.T, failed(after))
+	require.Less(r.T, mean(after), 0.1)
 }
 
 func networkLoss(r *rig) { slower(r, "network-loss-example.yaml") }
@@ -106,91 +106,91 @@ func networkNetem(r *rig) { slower(r, "network-netem-example.yaml") }
 
 func networkDuplicate(r *rig) {
 	undo := r.inject(all(r.example("network-duplicate-example.yaml")))
-	require.Zero(r.t, failed(r.get("default", "client", r.server(), 10)), "TCP drops duplicates")
+	require.Zero(r.T, failed(r.get("default", "client", r.server(), 10)), "TCP drops duplicates")
 	undo()
 }
 
 func networkBandwidth(r *rig) {
-	pod := r.pods("app=tikv")[0]
+	pod := r.ReadyPods("app=tikv")[0]
 	page := "http://" + pod.Status.PodIP + ":9464/metrics"
 	before := r.get("default", "client", page, 3)
 	example := all(r.example("network-bandwidth-example.yaml"))
 	// The example's queue of 100 bytes loses every packet that has to wait; with room for some, the rate can be seen.
-	require.NoError(r.t, unstructured.SetNestedField(example.Object, "20kbps", "spec", "bandwidth", "rate"))
-	require.NoError(r.t, unstructured.SetNestedField(example.Object, int64(1<<20), "spec", "bandwidth", "limit"))
+	require.NoError(r.T, unstructured.SetNestedField(example.Object, "20kbps", "spec", "bandwidth", "rate"))
+	require.NoError(r.T, unstructured.SetNestedField(example.Object, int64(1<<20), "spec", "bandwidth", "limit"))
 	undo := r.inject(example)
 	during := r.get("default", "client", page, 3)
-	r.t.Logf("%d bytes: mean %.3f s before, %.3f s during", len(before[0].body), mean(before), mean(during))
-	require.Greater(r.t, mean(during), mean(before)+0.1)
+	r.T.Logf("%d bytes: mean %.3f s before, %.3f s during", len(before[0].body), mean(before), mean(during))
+	require.Greater(r.T, mean(during), mean(before)+0.1)
 	undo()
-	require.Less(r.t, mean(r.get("default", "client", page, 3)), mean(before)+0.05)
+	require.Less(r.T, mean(r.get("default", "client", page, 3)), mean(before)+0.05)
 }
 
 func networkPartition(r *rig) {
-	pods := r.pods("app=tikv")
-	require.Len(r.t, pods, 2)
+	pods := r.ReadyPods("app=tikv")
+	require.Len(r.T, pods, 2)
 	between := func() []request {
 		return r.get("default", pods[0].Name, "http://"+pods[1].Status.PodIP+":8080/", 2)
 	}
-	require.Zero(r.t, failed(between()))
+	require.Zero(r.T, failed(between()))
 	undo := r.inject(all(r.example("network-partition-example.yaml")))
-	require.Equal(r.t, 2, failed(between()))
-	require.Zero(r.t, failed(r.get("default", "client", "http://"+pods[1].Status.PodIP+":8080/", 2)), "others get through")
+	require.Equal(r.T, 2, failed(between()))
+	require.Zero(r.T, failed(r.get("default", "client", "http://"+pods[1].Status.PodIP+":8080/", 2)), "others get through")
 	undo()
-	require.Zero(r.t, failed(between()))
+	require.Zero(r.T, failed(between()))
 }
 
 func dnsChaos(r *rig) {
 	lookup := func(name string) (string, bool) {
-		text, code := r.exec("busybox", "busybox", "nslookup", name)
+		text, code := r.In("busybox").Exec("busybox", "nslookup", name)
 		return text, code == 0
 	}
 	_, ok := lookup("google.com")
-	require.False(r.t, ok, "there is no internet")
+	require.False(r.T, ok, "there is no internet")
 	text, ok := lookup("kubernetes.default.svc.cluster.local")
-	require.True(r.t, ok, text)
+	require.True(r.T, ok, text)
 	example := r.example("dns-chaos-example.yaml")
 	undo := r.inject(example)
 	for _, name := range []string{"google.com", "chaos-mesh.org", "github.com"} {
 		text, ok := lookup(name)
-		require.True(r.t, ok, "%s: %s", name, text)
+		require.True(r.T, ok, "%s: %s", name, text)
 	}
 	text, ok = lookup("kubernetes.default.svc.cluster.local")
-	require.True(r.t, ok, text)
-	require.Contains(r.t, text, "10.96.0.1")
+	require.True(r.T, ok, text)
+	require.Contains(r.T, text, "10.96.0.1")
 	undo()
 	_, ok = lookup("google.com")
-	require.False(r.t, ok)
+	require.False(r.T, ok)
 
 	failing := r.example("dns-chaos-example.yaml")
-	require.NoError(r.t, unstructured.SetNestedField(failing.Object, "error", "spec", "action"))
-	require.NoError(r.t, unstructured.SetNestedStringSlice(failing.Object, []string{"kubernetes.default.*"}, "spec", "patterns"))
+	require.NoError(r.T, unstructured.SetNestedField(failing.Object, "error", "spec", "action"))
+	require.NoError(r.T, unstructured.SetNestedStringSlice(failing.Object, []string{"kubernetes.default.*"}, "spec", "patterns"))
 	undo = r.inject(failing)
 	_, ok = lookup("kubernetes.default.svc.cluster.local")
-	require.False(r.t, ok)
+	require.False(r.T, ok)
 	_, ok = lookup("tikv.default.svc.cluster.local")
-	require.True(r.t, ok)
+	require.True(r.T, ok)
 	undo()
 	_, ok = lookup("kubernetes.default.svc.cluster.local")
-	require.True(r.t, ok)
+	require.True(r.T, ok)
 }
 
 func (r *rig) nginx() string {
-	pods := r.pods("app=nginx")
-	require.Len(r.t, pods, 1)
+	pods := r.ReadyPods("app=nginx")
+	require.Len(r.T, pods, 1)
 	return "http://" + pods[0].Status.PodIP + "/hotels?inDate=2026-01-01&outDate=2026-01-02&lat=1&lon=1"
 }
 
 func httpPatch(r *rig) {
 	before := r.get("default", "client", r.nginx(), 1)[0]
-	require.NotContains(r.t, before.body, "hacked")
+	require.NotContains(r.T, before.body, "hacked")
 	undo := r.inject(r.example("nginx/http-patch-response.yaml"))
 	during := r.get("default", "client", r.nginx(), 1)[0]
-	r.t.Log(before.body, " -> ", during.body)
-	require.Contains(r.t, during.body, `"reason":"hacked by Chaos Mesh"`)
-	require.Equal(r.t, before.code, during.code)
+	r.T.Log(before.body, " -> ", during.body)
+	require.Contains(r.T, during.body, `"reason":"hacked by Chaos Mesh"`)
+	require.Equal(r.T, before.code, during.code)
 	undo()
-	require.Equal(r.t, before.body, r.get("default", "client", r.nginx(), 1)[0].body)
+	require.Equal(r.T, before.body, r.get("default", "client", r.nginx(), 1)[0].body)
 }
 
 func httpActions(r *rig) {
@@ -200,31 +200,31 @@ func httpActions(r *rig) {
 		object := base.DeepCopy()
 		object.SetName(name)
 		for field, value := range fields {
-			require.NoError(r.t, unstructured.SetNestedField(object.Object, value, "spec", field))
+			require.NoError(r.T, unstructured.SetNestedField(object.Object, value, "spec", field))
 		}
 		return object
 	}
 	before := r.get("default", "client", r.nginx(), 1)[0]
-	require.Zero(r.t, before.exit)
+	require.Zero(r.T, before.exit)
 
 	undo := r.inject(with("abort", map[string]any{"target": "Request", "abort": true, "path": "/hotels*"}))
-	require.NotZero(r.t, r.get("default", "client", r.nginx(), 1)[0].exit)
-	require.Zero(r.t, r.get("default", "client", strings.Replace(r.nginx(), "/hotels", "/other", 1), 1)[0].exit)
+	require.NotZero(r.T, r.get("default", "client", r.nginx(), 1)[0].exit)
+	require.Zero(r.T, r.get("default", "client", strings.Replace(r.nginx(), "/hotels", "/other", 1), 1)[0].exit)
 	undo()
 	undo = r.inject(with("delay", map[string]any{"target": "Response", "delay": "400ms"}))
-	require.Greater(r.t, r.get("default", "client", r.nginx(), 1)[0].seconds, before.seconds+0.3)
+	require.Greater(r.T, r.get("default", "client", r.nginx(), 1)[0].seconds, before.seconds+0.3)
 	undo()
 	undo = r.inject(with("replace", map[string]any{"target": "Response", "code": int64(before.code), "replace": map[string]any{"code": int64(418)}}))
-	require.Equal(r.t, 418, r.get("default", "client", r.nginx(), 1)[0].code)
+	require.Equal(r.T, 418, r.get("default", "client", r.nginx(), 1)[0].code)
 	undo()
-	require.Equal(r.t, before.code, r.get("default", "client", r.nginx(), 1)[0].code)
+	require.Equal(r.T, before.code, r.get("default", "client", r.nginx(), 1)[0].code)
 }
 
 // usage returns the CPU use in cores of a container, as the kubelet reports it.
 func (r *rig) usage(pod corev1.Pod, container string) float64 {
-	r.t.Helper()
-	data, err := r.kube.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes/" + pod.Spec.NodeName + "/proxy/stats/summary").DoRaw(r.t.Context())
-	require.NoError(r.t, err)
+	r.T.Helper()
+	data, err := r.Kube.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes/" + pod.Spec.NodeName + "/proxy/stats/summary").DoRaw(r.T.Context())
+	require.NoError(r.T, err)
 	var summary struct {
 		Pods []struct {
 			PodRef     struct{ Name string }
@@ -234,7 +234,7 @@ func (r *rig) usage(pod corev1.Pod, container string) float64 {
 			}
 		}
 	}
-	require.NoError(r.t, json.Unmarshal(data, &summary))
+	require.NoError(r.T, json.Unmarshal(data, &summary))
 	for _, p := range summary.Pods {
 		for _, c := range p.Containers {
 			if p.PodRef.Name == pod.Name && c.Name == container {
@@ -246,20 +246,20 @@ func (r *rig) usage(pod corev1.Pod, container string) float64 {
 }
 
 func stressCPU(r *rig) {
-	pod := r.pods("app=tikv")[0]
+	pod := r.ReadyPods("app=tikv")[0]
 	example := all(r.example("burn-cpu.yaml"))
-	require.NoError(r.t, unstructured.SetNestedField(example.Object, map[string]any{
+	require.NoError(r.T, unstructured.SetNestedField(example.Object, map[string]any{
 		"namespaces": []any{"default"}, "pods": map[string]any{"default": []any{pod.Name}},
 	}, "spec", "selector"))
 	unstructured.RemoveNestedField(example.Object, "spec", "stressors", "cpu", "options")
 	undo := r.inject(example)
-	r.eventually("the container uses a CPU", func() (bool, string) {
+	r.Eventually("the container uses a CPU", func() (bool, string) {
 		used := r.usage(pod, "tikv")
 		return used > 0.4, fmt.Sprint(used)
 	})
-	r.t.Logf("%.2f cores", r.usage(pod, "tikv"))
+	r.T.Logf("%.2f cores", r.usage(pod, "tikv"))
 	undo()
-	r.eventually("the container rests", func() (bool, string) {
+	r.Eventually("the container rests", func() (bool, string) {
 		used := r.usage(pod, "tikv")
 		return used < 0.2, fmt.Sprint(used)
 	})
@@ -275,28 +275,28 @@ func restarts(p corev1.Pod, container string) (int32, *corev1.ContainerStateTerm
 }
 
 func stressMemory(r *rig) {
-	pod := r.pods("app=tikv")[0]
+	pod := r.ReadyPods("app=tikv")[0]
 	example := all(r.example("cause-pod-oom.yaml"))
-	require.NoError(r.t, unstructured.SetNestedField(example.Object, map[string]any{
+	require.NoError(r.T, unstructured.SetNestedField(example.Object, map[string]any{
 		"pods": map[string]any{"default": []any{pod.Name}},
 	}, "spec", "selector"))
 	undo := r.inject(example)
-	r.eventually("the container is out of memory", func() (bool, string) {
-		now, err := r.kube.CoreV1().Pods("default").Get(r.t.Context(), pod.Name, metav1.GetOptions{})
-		require.NoError(r.t, err)
+	r.Eventually("the container is out of memory", func() (bool, string) {
+		now, err := r.Kube.CoreV1().Pods("default").Get(r.T.Context(), pod.Name, metav1.GetOptions{})
+		require.NoError(r.T, err)
 		n, last := restarts(*now, "tikv")
 		return n > 0 && last != nil && last.Reason == "OOMKilled" && last.ExitCode == 137, fmt.Sprint(n, last)
 	})
 	undo()
-	r.eventually("the pod works again", func() (bool, string) { return len(r.pods("app=tikv")) == 2, "" })
+	r.Eventually("the pod works again", func() (bool, string) { return len(r.ReadyPods("app=tikv")) == 2, "" })
 }
 
 func containerKill(r *rig) {
-	pod := r.pods("app=monitor")[0]
+	pod := r.ReadyPods("app=monitor")[0]
 	undo := r.inject(r.example("container-kill-example.yaml"))
-	r.eventually("the container was killed", func() (bool, string) {
-		now, err := r.kube.CoreV1().Pods("default").Get(r.t.Context(), pod.Name, metav1.GetOptions{})
-		require.NoError(r.t, err)
+	r.Eventually("the container was killed", func() (bool, string) {
+		now, err := r.Kube.CoreV1().Pods("default").Get(r.T.Context(), pod.Name, metav1.GetOptions{})
+		require.NoError(r.T, err)
 		killed, last := restarts(*now, "prometheus")
 		other, _ := restarts(*now, "sidecar")
 		return killed == 1 && other == 0 && last.ExitCode == 137, fmt.Sprint(killed, other, last)
@@ -306,12 +306,12 @@ func containerKill(r *rig) {
 
 func podKill(r *rig) {
 	before := map[string]bool{}
-	for _, p := range r.pods("app=tikv") {
+	for _, p := range r.ReadyPods("app=tikv") {
 		before[p.Name] = true
 	}
 	undo := r.inject(r.example("pod-kill-example.yaml"))
-	r.eventually("a pod was replaced", func() (bool, string) {
-		now := r.pods("app=tikv")
+	r.Eventually("a pod was replaced", func() (bool, string) {
+		now := r.ReadyPods("app=tikv")
 		kept := 0
 		for _, p := range now {
 			if before[p.Name] {
@@ -326,8 +326,8 @@ func podKill(r *rig) {
 func podFailure(r *rig) {
 	undo := r.inject(r.example("pod-failure-example.yaml"))
 	paused := func() int {
-		list, err := r.kube.CoreV1().Pods("default").List(r.t.Context(), metav1.ListOptions{LabelSelector: "app=tikv"})
-		require.NoError(r.t, err)
+		list, err := r.Kube.CoreV1().Pods("default").List(r.T.Context(), metav1.ListOptions{LabelSelector: "app=tikv"})
+		require.NoError(r.T, err)
 		n := 0
 		for _, p := range list.Items {
 			if strings.Contains(p.Spec.Containers[0].Image, "pause") {
@@ -336,18 +336,18 @@ func podFailure(r *rig) {
 		}
 		return n
 	}
-	require.Equal(r.t, 1, paused())
-	r.eventually("a pod does not serve", func() (bool, string) {
-		for _, p := range r.pods("app=tikv") {
+	require.Equal(r.T, 1, paused())
+	r.Eventually("a pod does not serve", func() (bool, string) {
+		for _, p := range r.ReadyPods("app=tikv") {
 			if q := r.get("default", "client", "http://"+p.Status.PodIP+":8080/", 1)[0]; q.exit != 0 {
 				return true, ""
 			}
 		}
-		return len(r.pods("app=tikv")) < 2, "both serve"
+		return len(r.ReadyPods("app=tikv")) < 2, "both serve"
 	})
 	undo()
-	r.eventually("it serves again", func() (bool, string) {
-		ready := r.pods("app=tikv")
+	r.Eventually("it serves again", func() (bool, string) {
+		ready := r.ReadyPods("app=tikv")
 		for _, p := range ready {
 			if q := r.get("default", "client", "http://"+p.Status.PodIP+":8080/", 1)[0]; q.exit != 0 {
 				return false, p.Name
@@ -367,14 +367,14 @@ func asTheyAre(r *rig) {
 		begin := time.Now()
 		undo := r.inject(r.example(name))
 		undo()
-		r.t.Logf("%s in %s", name, time.Since(begin).Round(time.Millisecond))
+		r.T.Logf("%s in %s", name, time.Since(begin).Round(time.Millisecond))
 	}
 	example := r.example("network-delay-example.yaml")
 	undo := r.inject(example)
 	defer undo()
-	r.eventually("it ends by itself after 10 s", func() (bool, string) {
-		now, err := r.client(example).Get(r.t.Context(), example.GetName(), metav1.GetOptions{})
-		require.NoError(r.t, err)
+	r.Eventually("it ends by itself after 10 s", func() (bool, string) {
+		now, err := r.Client(example).Get(r.T.Context(), example.GetName(), metav1.GetOptions{})
+		require.NoError(r.T, err)
 		conditions, _, _ := unstructured.NestedSlice(now.Object, "status", "conditions")
 		for _, c := range conditions {
 			if c := c.(map[string]any); c["type"] == "AllRecovered" && c["status"] == "True" {
