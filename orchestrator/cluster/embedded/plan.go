@@ -49,7 +49,11 @@ func plan(want cluster.Spec, dir string, binaries []string) (*spec.Cluster, erro
 			ControlPlane: netip.MustParseAddr("172.18.0.2"), DNS: netip.MustParseAddr("10.96.0.10"), Domain: "cluster.local",
 		},
 	}
-	for i, names := range cluster.NodeNames(groups) {
+	all := cluster.NodeNames(groups)
+	if n := len(slices.Concat(all...)); n < 1 || n > maxNodes || slices.ContainsFunc(all, func(names []string) bool { return len(names) == 0 }) {
+		return nil, errs.Hint(errs.Newf(errs.Usage, "plan cluster: groups of %d nodes in all", n), "give each group a node, and all of them at most %d", maxNodes)
+	}
+	for i, names := range all {
 		for _, name := range names {
 			c.Nodes = append(c.Nodes, nodeOf(groups[i], name, len(c.Nodes)))
 		}

@@ -13,17 +13,25 @@ import (
 
 // Lease is a process's right to write into the pipe that its connection's peer reads, past both nodes. It lives in a page of memory that the process
 // shares with the nodes of both ends: each of them can take the right back at any moment, whatever the process is doing, and knows
-// then that nothing more will be written. It ends by itself when the process's node does not renew it: what a node that hangs should carry
-// is not carried. Its methods may be called concurrently, also from several processes.
+// then that nothing more will be written. It ends by itself when the node of either end does not renew it: what a node that hangs should
+// carry is not carried. Its methods may be called concurrently, also from several processes.
 type Lease struct {
 	page []byte
 	book *leaseBook
+	side int // Whose term Renew prolongs.
 }
+
+// The sides of a lease.
+const (
+	giver = iota // The node of the receiver, who has made it.
+	taker        // The node of the sender.
+	sides
+)
 
 // leaseBook is the layout of the page.
 type leaseBook struct {
-	state  atomic.Uint32 // writing, revoked, or both.
-	ends   atomic.Int64  // Unix time in nanoseconds.
+	state  atomic.Uint32       // writing, revoked, or both.
+	ends   [sides]atomic.Int64 // Unix times in nanoseconds.
 	bytes  atomic.Uint64
 	writes atomic.Uint64
 }
@@ -37,7 +45,7 @@ const (
 const LeaseTerm = 2 * time.Second
 
 // revokeWait bounds how long Revoke waits for a write under way. The descriptor does not block, so only a process that was stopped or
-// killed in the middle takes so long: it has written already, or never will.
+// killed in the middle takes so long. One that was stopped just before the write makes that one when it goes on.
 const revokeWait = 100 * time.Millisecond
 
 // NewLease makes a lease and the descriptor with which others open it. The caller closes the descriptor.
@@ -55,6 +63,8 @@ func NewLease() (*Lease, int, error) {
 		unix.Close(fd)
 		return nil, -1, err
 	}
+	l.Renew() // The taker has a first term to begin with.
+	l.side = giver
 	l.Renew()
 	return l, fd, nil
 }
@@ -65,21 +75,22 @@ func OpenLease(fd int) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lease: %w", os.NewSyscallError("mmap", err))
 	}
-	l := &Lease{page: page, book: (*leaseBook)(unsafe.Pointer(&page[0]))}
+	l := &Lease{page: page, book: (*leaseBook)(unsafe.Pointer(&page[0])), side: taker}
 	// Somebody may be looking at it until the very last: only the collector knows when nobody is.
 	runtime.AddCleanup(l, func(page []byte) { _ = unix.Munmap(page) }, page)
 	return l, nil
 }
 
-// Renew makes the lease good for another LeaseTerm, unless it has been revoked.
+// Renew makes the lease good for another LeaseTerm, as far as this side goes, unless it has been revoked.
 func (l *Lease) Renew() {
-	l.book.ends.Store(time.Now().Add(LeaseTerm).UnixNano())
+	l.book.ends[l.side].Store(time.Now().Add(LeaseTerm).UnixNano())
 	runtime.KeepAlive(l)
 }
 
 // begin starts a write; false means that the lease is over.
 func (l *Lease) begin() bool {
-	return time.Now().UnixNano() < l.book.ends.Load() && l.book.state.CompareAndSwap(0, leaseWriting)
+	now := time.Now().UnixNano()
+	return now < l.book.ends[giver].Load() && now < l.book.ends[taker].Load() && l.book.state.CompareAndSwap(0, leaseWriting)
 }
 
 // end ends a write of n bytes.

@@ -56,17 +56,27 @@ func TestRevokeDoesNotWaitForAStoppedProcess(t *testing.T) {
 	})
 }
 
-func TestLeaseEndsUnlessItIsRenewed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		mine, theirs := lease(t)
-		time.Sleep(LeaseTerm / 2)
-		require.True(t, theirs.begin())
-		theirs.end(1)
-		mine.Renew()
-		time.Sleep(LeaseTerm * 3 / 4)
-		require.True(t, theirs.begin())
-		theirs.end(1)
-		time.Sleep(LeaseTerm / 2)
-		require.False(t, theirs.begin())
-	})
+func TestLeaseEndsUnlessBothSidesRenewIt(t *testing.T) {
+	for name, idle := range map[string]int{"the giver hangs": giver, "the taker hangs": taker} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mine, theirs := lease(t)
+				time.Sleep(LeaseTerm / 2)
+				require.True(t, theirs.begin())
+				theirs.end(1)
+				mine.Renew()
+				theirs.Renew()
+				time.Sleep(LeaseTerm * 3 / 4)
+				require.True(t, theirs.begin())
+				theirs.end(1)
+				for _, l := range []*Lease{mine, theirs} {
+					if l.side != idle {
+						l.Renew()
+					}
+				}
+				time.Sleep(LeaseTerm / 2)
+				require.False(t, theirs.begin())
+			})
+		})
+	}
 }

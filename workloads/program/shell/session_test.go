@@ -36,7 +36,8 @@ func terminal(t *testing.T) (person, process *os.File) {
 	return person, process
 }
 
-// TestSession types at a shell and waits for each answer before the next line.
+// TestSession types at a shell and waits for each answer, with the prompt after it, before the next line: the terminal echoes what
+// is typed at once.
 func TestSession(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
@@ -48,14 +49,14 @@ func TestSession(t *testing.T) {
 	screen := bufio.NewReader(person)
 	for _, step := range []struct{ typed, shown string }{
 		{"", "/app # "},
-		{"echo answer is $((40+2))\n", "answer is 42\r\n"},
+		{"echo answer is $((40+2))\n", "answer is 42\r\n/app # "},
 		{"cd /tmp\n", "/tmp # "},
 		{"for i in 1 2; do\n", "> "},
-		{"echo round $i; done\n", "round 1\r\nround 2\r\n"},
-		{"read word\nhello\necho got $word\n", "got hello\r\n"},
-		{"tty\n", "/dev/pts/0\r\n"},
-		{"fi\n", "can only be used to end an `if`\r\n"},
-		{"echo still here\n", "here\r\nstill here\r\n"},
+		{"echo round $i; done\n", "round 1\r\nround 2\r\n/tmp # "},
+		{"read word\nhello\necho got $word\n", "got hello\r\n/tmp # "},
+		{"tty\n", "/dev/pts/0\r\n/tmp # "},
+		{"fi\n", "can only be used to end an `if`\r\n/tmp # "},
+		{"echo still here\n", "here\r\nstill here\r\n/tmp # "},
 		{"exit 3\n", "exit 3\r\n"},
 	} {
 		_, err := person.WriteString(step.typed)

@@ -30,6 +30,7 @@ type shortcut struct {
 	lease         *sandbox.Lease // nil while there is none.
 	asking        bool           // an attempt is under way, and nothing has spoken against it since.
 	bytes, writes uint64         // what has been counted of the lease.
+	unheard       bool           // a lease was taken back, and the process has not been told.
 }
 
 // begin starts an attempt.
@@ -51,7 +52,10 @@ func (c *shortcut) finish(lease *sandbox.Lease) bool {
 		}
 		return false
 	}
-	c.lease, c.bytes, c.writes = lease, 0, 0
+	if c.lease != nil {
+		c.lease.Revoke() // of an attempt that was given up and answered late.
+	}
+	c.lease, c.bytes, c.writes, c.unheard = lease, 0, 0, false
 	return true
 }
 
@@ -68,7 +72,7 @@ func (c *shortcut) detach() bool {
 	return true
 }
 
-// renew keeps the shortcut usable and says whether there is one.
+// renew keeps the shortcut usable, as far as this end goes, and says whether there is one.
 func (c *shortcut) renew() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,6 +81,15 @@ func (c *shortcut) renew() bool {
 	}
 	c.lease.Renew()
 	return true
+}
+
+// takenBack says, once, that a lease has been taken back and counted for the last time: the process may still hold the pipe.
+func (c *shortcut) takenBack() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told := c.unheard
+	c.unheard = false
+	return told
 }
 
 // news is what has been written since it was last asked. A lease that has been taken away is forgotten then.
@@ -91,7 +104,7 @@ func (c *shortcut) news() amount {
 	a := amountOf(bytes-c.bytes, writes-c.writes)
 	c.bytes, c.writes = bytes, writes
 	if over {
-		c.lease = nil
+		c.lease, c.unheard = nil, true
 	}
 	return a
 }
@@ -139,7 +152,7 @@ func (s *splice) detach() bool {
 	had := s.past.detach()
 	s.lent.detach()
 	s.count()
-	return had
+	return s.past.takenBack() || had
 }
 
 // count enters what has come and gone by shortcuts into the books of the link.
@@ -157,6 +170,7 @@ func (s *splice) take(written uint64) []int {
 	}
 	s.past.detach()
 	s.count()
+	s.past.takenBack() // The process asks: it knows.
 	s.past.begin()
 	if !s.direct() { // after begin: an effect or a policy that comes now ends the attempt.
 		s.past.finish(nil)
@@ -212,5 +226,6 @@ func (s *splice) grant(sent uint64, stop <-chan struct{}) []int {
 		closeAll(fds)
 		return nil
 	}
+	s.net.shortcuts.keep()
 	return fds
 }

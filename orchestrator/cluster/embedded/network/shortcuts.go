@@ -91,7 +91,7 @@ func (t *shortcuts) grant(e ends, sent uint64) []int {
 	return s.grant(sent, ctx.Done())
 }
 
-// keep renews the leases of this node's senders for as long as there are any.
+// keep renews the leases of this node's senders and receivers for as long as there are any.
 func (t *shortcuts) keep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,7 +109,15 @@ func (t *shortcuts) renew() {
 	t.mu.Unlock()
 	some := false
 	for _, s := range all {
-		some = s.past.renew() || some
+		sends, receives := s.past.renew(), s.lent.renew()
+		some = some || sends || receives
+		if sends {
+			continue
+		}
+		s.count()
+		if s.past.takenBack() {
+			s.lost() // The process lets go of the pipe, whose reader waits for its end.
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -3,12 +3,15 @@
 package networkpolicy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -216,6 +219,10 @@ func (c *Controller) sync(ctx context.Context) error {
 		c.watched = true
 	}
 	out := map[netip.Addr]network.PodPolicy{}
+	// In one order: what has not changed must not look as if it had.
+	slices.SortFunc(list, func(a, b *networkingv1.NetworkPolicy) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	if len(list) > 0 {
 		s, err := c.snapshot()
 		if err != nil {
