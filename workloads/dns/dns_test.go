@@ -282,6 +282,10 @@ func TestBrokenCorefiles(t *testing.T) {
 		{"bad reload", ".:53 {\n  reload 1s\n}\n", "plugin/reload: interval value must be greater or equal to 2s"},
 		{"twice", ".:53 {\n  errors\n}\n.:53 {\n  errors\n}\n", "cannot serve dns://.:53 - it is already defined"},
 		{"not built in", ".:53 {\n  route53\n}\n", "no action found for directive 'route53'"},
+		{"a file of the host", ".:53 {\n  import /etc/passwd\n}\n", "/etc/coredns/Corefile:2 - Error during parsing: File to import not found: /etc/passwd"},
+		{"a file of the host in a plugin", ".:53 {\n  hosts {\n    import /etc/pass*\n  }\n}\n", "File to import not found: /etc/pass*"},
+		{"a snippet that comes later", ".:53 {\n  import late\n}\n(late) {\n  errors\n}\n", "File to import not found: late"},
+		{"what a snippet holds", "(common) {\n  erors\n}\n.:53 {\n  import common\n}\n", "Unknown directive 'erors'"},
 		{"not in a cluster", ".:53 {\n  kubernetes\n}\n", "unable to load in-cluster configuration"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

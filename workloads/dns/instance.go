@@ -60,6 +60,10 @@ func load(ctx context.Context, sys *program.Sys, path string, corefile []byte, f
 	in := &instance{sys: sys, corefile: corefile, fatal: fatal}
 	in.ctx, in.cancel = context.WithCancel(ctx)
 	in.caddy = &caddy.Instance{Storage: map[any]any{instanceKey{}: in}}
+	if err := checkImports(path, corefile); err != nil {
+		in.cancel()
+		return nil, err
+	}
 	if err := caddy.ValidateAndExecuteDirectives(input(path, corefile), in.caddy, false); err != nil {
 		in.cancel()
 		return nil, err

@@ -12,6 +12,30 @@ import (
 	"strings"
 )
 
+// Bounds of what a copy may bring into the workspace: the disk below it is that of the run.
+const (
+	maxCopied = 256 << 20
+	maxFiles  = 10000
+)
+
+// errTooMuch says that a copy is larger than the workspace takes.
+var errTooMuch = fmt.Errorf("the copy is too large: at most %d MiB in %d files", maxCopied>>20, maxFiles)
+
+// capped reads at most left bytes, and fails with errTooMuch where there are more.
+type capped struct {
+	in   io.Reader
+	left int64
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := c.in.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
 // pack writes the file or directory src as an archive in which it is called name.
 func pack(out io.Writer, src, name string) error {
 	archive := tar.NewWriter(out)
@@ -72,8 +96,11 @@ func unpack(in io.Reader, prefix, dest string, warnings io.Writer) error {
 		return err
 	}
 	defer root.Close()
-	archive := tar.NewReader(in)
-	for {
+	archive := tar.NewReader(&capped{in, maxCopied})
+	for count := 0; ; count++ {
+		if count > maxFiles {
+			return errTooMuch
+		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -116,5 +143,8 @@ func unpackOne(root *os.Root, name string, header *tar.Header, in io.Reader, war
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	if err = errors.Join(err, out.Close()); err == nil {
+		return nil
+	}
+	return errors.Join(err, root.Remove(name))
 }

@@ -3,6 +3,7 @@ package kubectl
 import (
 	"archive/tar"
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,6 +26,24 @@ func TestArchivesComeBackAsTheyWere(t *testing.T) {
 	require.Equal(t, "content", string(data))
 	require.DirExists(t, filepath.Join(dest, "empty"))
 	require.Empty(t, warnings.String())
+}
+
+// TestEndlessArchives: a sparse file costs the container nothing.
+func TestEndlessArchives(t *testing.T) {
+	t.Parallel()
+	reader, writer := io.Pipe()
+	go func() {
+		archive := tar.NewWriter(writer)
+		err := archive.WriteHeader(&tar.Header{Name: "x", Typeflag: tar.TypeReg, Size: 1 << 40, Mode: 0o600})
+		for zeros := make([]byte, 1<<20); err == nil; {
+			_, err = archive.Write(zeros)
+		}
+		writer.CloseWithError(err)
+	}()
+	dest := filepath.Join(t.TempDir(), "x")
+	require.ErrorIs(t, unpack(reader, "x", dest, io.Discard), errTooMuch)
+	require.NoError(t, reader.Close())
+	require.NoFileExists(t, dest)
 }
 
 // TestHostileArchives: the container belongs to whoever broke into it.

@@ -255,6 +255,9 @@ func (c *confiner) checkReferences(dir string, data []byte, depth int) error {
 			return fmt.Errorf("kustomization field %s is refused: %w", field, ErrConfined)
 		}
 	}
+	if place := elsewhere(doc); place != "" {
+		return fmt.Errorf("kustomization: %q: %w", place, ErrConfined)
+	}
 	for _, field := range kustomizeReferences {
 		list, _ := doc[field].([]any)
 		for _, v := range list {
@@ -278,6 +281,32 @@ func (c *confiner) checkReferences(dir string, data []byte, depth int) error {
 		}
 	}
 	return nil
+}
+
+// contents are the fields of a kustomization whose strings are content, not places.
+var contents = map[string]bool{"literals": true, "patch": true, "commonAnnotations": true, "annotations": true}
+
+// elsewhere returns a place on the network that a kustomization names, or "": kustomize fetches files of every kind from there.
+func elsewhere(v any) string {
+	switch v := v.(type) {
+	case string:
+		if strings.Contains(v, "://") {
+			return v
+		}
+	case map[string]any:
+		for field, child := range v {
+			if place := elsewhere(child); place != "" && !contents[field] {
+				return place
+			}
+		}
+	case []any:
+		for _, child := range v {
+			if place := elsewhere(child); place != "" {
+				return place
+			}
+		}
+	}
+	return ""
 }
 
 func realpath(dir string) (string, error) {

@@ -87,10 +87,11 @@ func (c *copier) download(src place, dest string) error {
 		writer.CloseWithError(c.exec(src, nil, writer, "tar", "cf", "-", src.path))
 	}()
 	err := unpack(reader, strings.TrimPrefix(path.Clean("/"+src.path), "/"), dest, c.streams.ErrOut)
-	// What comes after the archive's end is read, so that the other side can end, and says how it ended.
-	if _, rest := io.Copy(io.Discard, reader); err == nil {
-		err = rest
+	if err == nil {
+		// What comes after the archive's end is read, so that the other side can end, and says how it ended.
+		_, err = io.Copy(io.Discard, reader)
 	}
+	reader.CloseWithError(errStopped)
 	<-done
 	return err
 }

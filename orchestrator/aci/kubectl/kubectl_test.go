@@ -127,6 +127,8 @@ func TestCommands(t *testing.T) {
 	write(filepath.Join(workspace, "good", "cm.yaml"), strings.ReplaceAll(manifest, "secret", "kustomized"))
 	write(filepath.Join(workspace, "remote", "kustomization.yaml"), "resources: ['https://example.com/x.yaml']\n")
 	write(filepath.Join(workspace, "git", "kustomization.yaml"), "resources: ['github.com/a/b?ref=main']\n")
+	write(filepath.Join(workspace, "fetch", "kustomization.yaml"), "configMapGenerator: [{name: a, files: ['x=http://127.0.0.1:1/x']}]\n")
+	write(filepath.Join(workspace, "literal", "kustomization.yaml"), "configMapGenerator: [{name: a, literals: ['url=http://geo:8080/x']}]\n")
 	write(filepath.Join(workspace, "climb", "kustomization.yaml"), "resources: ['../../../"+filepath.Base(outside)+"']\n")
 	write(filepath.Join(workspace, "helm", "kustomization.yaml"), "helmCharts: [{name: x, repo: 'https://example.com'}]\n")
 	require.NoError(t, os.Symlink(outside, filepath.Join(workspace, "link.yaml")))
@@ -168,6 +170,8 @@ func TestCommands(t *testing.T) {
 		{line: "create -f http://127.0.0.1:1/x.yaml", want: confined, failed: true},
 		{line: "apply -k remote", want: confined, failed: true},
 		{line: "apply -k git", want: confined, failed: true},
+		{line: "apply -k fetch", want: confined, failed: true},
+		{line: "create -k literal --validate=false", want: "created"},
 		{line: "apply -k climb", want: confined, failed: true},
 		{line: "apply -k helm", want: confined, failed: true},
 		{line: "apply -k https://github.com/a/b", want: confined, failed: true},

@@ -105,6 +105,9 @@ func (k *kube) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.includeObject = query.Get("includeObject")
 		query.Set("includeObject", "Object")
 	}
+	// A page's token names the last object of the page, also one that was filtered out of it: lists come whole.
+	query.Del("limit")
+	query.Del("continue")
 	if k.rules.hiddenSelector(query.Get("labelSelector")) {
 		// Nobody carries a label that nobody can see.
 		query.Set("labelSelector", "none in (a),none notin (a)")
@@ -123,6 +126,10 @@ func (k *kube) judge(r *http.Request, t target) (answer, bool) {
 		if strings.HasPrefix(header, "Impersonate-") {
 			return status(http.StatusForbidden, "Forbidden", "impersonation is not allowed", target{}), true
 		}
+	}
+	if r.Header.Get("Upgrade") != "" && !passThrough[t.subresource] {
+		// The API server serves watches over WebSocket, too, which no filter would see.
+		return status(http.StatusBadRequest, "BadRequest", "a connection is upgraded for exec, attach, portforward and proxy only", t), true
 	}
 	switch {
 	case t.kind == pathForbidden:
@@ -167,11 +174,16 @@ func (t target) isSealed(do string) bool {
 	switch t.resource + "/" + t.subresource {
 	case "serviceaccounts/token", "pods/exec", "pods/attach", "pods/ephemeralcontainers":
 		return true
-	case "pods/", "secrets/", "rolebindings/":
+	case "pods/", "secrets/", "serviceaccounts/", "rolebindings/", "roles/":
+		return writes(do)
+	case "deployments/", "statefulsets/", "daemonsets/", "replicasets/", "jobs/", "cronjobs/", "replicationcontrollers/":
 		return do == "create"
 	}
 	return false
 }
+
+// writes is true for verbs that make an object or change it. A patch may make one: it is how server-side apply does.
+func writes(do string) bool { return do == "create" || do == "update" || do == "patch" }
 
 // judgeWrite refuses writes for which the object has to be looked at, and completes updates.
 func (k *kube) judgeWrite(r *http.Request, t target) (answer, bool) {
@@ -189,10 +201,14 @@ func (k *kube) judgeWrite(r *http.Request, t target) (answer, bool) {
 		return k.judgeCreate(r, t)
 	}
 	restore := do == "update" && t.subresource == ""
-	if !t.mayBeHidden() && !restore {
+	account := k.sealed[t.namespace] && writes(do) && t.subresource == "" && namesAccount(r)
+	if !t.mayBeHidden() && !restore && !account {
 		return answer{}, false
 	}
 	live, ok := k.get(r, t)
+	if account && !sameAccount(r, live) {
+		return forbidden(t, do, "cluster components keep their service accounts"), true
+	}
 	if !ok {
 		return answer{}, false
 	}

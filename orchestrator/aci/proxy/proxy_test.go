@@ -192,7 +192,11 @@ func TestReads(t *testing.T) {
 
 func TestWrites(t *testing.T) {
 	t.Parallel()
-	const deployments = "/apis/apps/v1/namespaces/hotel/deployments"
+	const (
+		deployments = "/apis/apps/v1/namespaces/hotel/deployments"
+		coredns     = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
+		liveCoredns = `{"metadata":{"name":"coredns","namespace":"kube-system"},"spec":{"template":{"spec":{"serviceAccountName":"coredns","serviceAccount":"coredns"}}}}`
+	)
 	for _, tc := range []struct {
 		name, method, path, body string
 		contentType              string
@@ -217,6 +221,15 @@ func TestWrites(t *testing.T) {
 		{name: "token of a cluster component", method: "POST", path: "/api/v1/namespaces/kube-system/serviceaccounts/x/token", body: `{}`, code: 403},
 		{name: "pod among cluster components", method: "POST", path: "/api/v1/namespaces/kube-system/pods", body: `{}`, code: 403},
 		{name: "edit a cluster component's configuration", method: "PATCH", path: "/api/v1/namespaces/kube-system/configmaps/coredns", body: `{}`, contentType: "application/merge-patch+json", code: 200},
+		{name: "apply a cluster component's token", method: "PATCH", path: "/api/v1/namespaces/kube-system/secrets/t", body: `{"type":"kubernetes.io/service-account-token"}`, contentType: "application/apply-patch+yaml", code: 403},
+		{name: "workload among cluster components", method: "POST", path: "/apis/apps/v1/namespaces/kube-system/deployments", body: `{}`, code: 403},
+		{name: "another account for a cluster component", method: "PATCH", path: coredns, body: `{"spec":{"template":{"spec":{"serviceAccountName":"namespace-controller"}}}}`, contentType: "application/strategic-merge-patch+json", live: liveCoredns, code: 403},
+		{name: "the same, escaped", method: "PATCH", path: coredns, body: `{"spec":{"template":{"spec":{"service\u0041ccountName":"namespace-controller"}}}}`, contentType: "application/merge-patch+json", live: liveCoredns, code: 403},
+		{name: "the same, as a list of steps", method: "PATCH", path: coredns, body: `[{"op":"replace","path":"/spec/template/spec/serviceAccountName","value":"namespace-controller"}]`, contentType: "application/json-patch+json", live: liveCoredns, code: 403},
+		{name: "the same, as a replacement", method: "PUT", path: coredns, body: `{"metadata":{"name":"coredns"},"spec":{"template":{"spec":{"serviceAccountName":"namespace-controller"}}}}`, live: liveCoredns, code: 403},
+		{name: "a workload that is applied and not there", method: "PATCH", path: coredns, body: `{"spec":{"template":{"spec":{"serviceAccountName":"coredns"}}}}`, contentType: "application/apply-patch+yaml", code: 403},
+		{name: "a cluster component keeps its account", method: "PATCH", path: coredns, body: `{"spec":{"replicas":2,"template":{"spec":{"serviceAccountName":"coredns"}}}}`, contentType: "application/merge-patch+json", live: liveCoredns, code: 200, passed: `"replicas":2`},
+		{name: "scale a cluster component", method: "PATCH", path: coredns + "/scale", body: `{"spec":{"replicas":2}}`, contentType: "application/merge-patch+json", code: 200},
 		{name: "cbor", method: "POST", path: deployments, body: "x", contentType: "application/cbor", code: 415},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -353,6 +366,29 @@ func TestScopeEndsStreams(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		require.Fail(t, "the upstream stream lives on")
 	}
+}
+
+// TestUpgradeOfAWatch: the API server would serve it over WebSocket, past the filter.
+func TestUpgradeOfAWatch(t *testing.T) {
+	t.Parallel()
+	u := &upstream{}
+	s, client := start(t, u)
+	for _, path := range []string{"/api/v1/events?watch=1", "/api/v1/namespaces/chaos-mesh/secrets?watch=1", "/api/v1/pods"} {
+		code, body := ask(t, s, client, http.MethodGet, path, "", "Connection", "Upgrade", "Upgrade", "websocket")
+		require.Equal(t, http.StatusBadRequest, code, body)
+	}
+	require.Zero(t, u.count(http.MethodGet))
+}
+
+// TestListsComeWhole: the token of a page would name the last object of the page, also one that nobody may see.
+func TestListsComeWhole(t *testing.T) {
+	t.Parallel()
+	u := &upstream{answers: map[string]string{"GET /api/v1/pods": list("PodList", goodPod)}}
+	s, client := start(t, u)
+	code, body := ask(t, s, client, http.MethodGet, "/api/v1/pods?limit=1&continue=abc&labelSelector=app%3Dgeo", "")
+	require.Equal(t, http.StatusOK, code, body)
+	r, _ := u.last()
+	require.Equal(t, "labelSelector=app%3Dgeo", r.URL.RawQuery)
 }
 
 func TestUpgrade(t *testing.T) {

@@ -40,8 +40,6 @@ func (s *server) handler() http.Handler {
 // serveProfile serves the runtime's profiles, as Prometheus does.
 func serveProfile(w http.ResponseWriter, r *http.Request) {
 	switch route.Param(r.Context(), "subpath") {
-	case "/cmdline":
-		pprof.Cmdline(w, r)
 	case "/profile":
 		pprof.Profile(w, r)
 	case "/symbol":

@@ -131,7 +131,8 @@ func setVariables() error {
 		Name: engine.LockWaitVariable, Scope: gmssql.GetMysqlScope(gmssql.SystemVariableScope_Both), Dynamic: true,
 		Type: types.NewSystemIntType(engine.LockWaitVariable, 1, maxLockWait, false), Default: int64(engine.LockWait / time.Second),
 	}})
-	for name, value := range map[string]any{"version": sql.Version, "max_connections": int64(maxConnections), "secure_file_priv": dataDir} {
+	// The engine reads and writes files of statements on the host: there is no directory for them.
+	for name, value := range map[string]any{"version": sql.Version, "max_connections": int64(maxConnections), "secure_file_priv": "/dev/null/none"} {
 		if err := gmssql.SystemVariables.AssignValues(map[string]any{name: value}); err != nil {
 			return fmt.Errorf("set variable %s: %w", name, err)
 		}
