@@ -154,6 +154,7 @@ type kubeletNode struct {
 	runtime *cri.Runtime
 	machine *machine
 	gate    *gate
+	owners  *owners
 	manager *deviceManager // nil on a node without devices
 	kubelet *kubelet.Kubelet
 	devices devicePlugins
@@ -192,7 +193,7 @@ func (k *kubeletNode) start(ctx context.Context) error {
 		tuneErr = errors.Join(tune(kl, k.cluster.Timing, k.dial, k.gate), watchShortage(kl, k.cluster.Timing, k.machine, k.runtime.Tasks))
 	}}
 	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, recorder, deps.PodStartupLatencyTracker)
-	feedPods(ctx, k.clients.main, k.gate, k.node.Name, deps.PodConfig)
+	feedPods(ctx, k.clients.main, k.gate, k.owners, k.node.Name, deps.PodConfig)
 	kl, err := k.build(ctx, cfg, deps)
 	if err == nil {
 		err = tuneErr
@@ -220,7 +221,7 @@ func (k *kubeletNode) dependencies(recorder record.EventRecorder) *kubelet.Depen
 	deps := &kubelet.Dependencies{
 		KubeClient: k.clients.main, HeartbeatClient: k.clients.heartbeat, EventClient: k.clients.events,
 		OnHeartbeatFailure:       func() {},
-		RemoteRuntimeService:     gatedRuntime{k.runtime, k.gate},
+		RemoteRuntimeService:     gatedRuntime{k.owners.runtime(k.runtime), k.gate},
 		RemoteImageService:       k.runtime.ImageService(),
 		CAdvisorInterface:        newAdvisor(k.machine, k.runtime, k.cluster.NodeDir(k.node.Name), k.traffic),
 		ContainerManager:         newContainerManager(k.machine, k.paths.kubelet, k.manager),

@@ -83,7 +83,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return stopped(ctx, err)
 	}
 	startServices(ctx, cl, cluster, n, m, pods, rt, log)
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
+	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, owners: newOwners(), disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
 	if len(n.Devices) > 0 {
 		if k.manager, err = newDeviceManager(cluster.DeviceSocket(name)); err != nil {
 			return err

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/kubelet/config"
 	kubetypes "k8s.io/kubernetes/pkg/kubelet/types"
 )
@@ -21,7 +19,7 @@ import (
 const nodePoll = 50 * time.Millisecond
 
 // feedPods sends the pods that are bound to the node to the kubelet, from when the node is registered until ctx ends.
-func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, node string, pods *config.PodConfig) {
+func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, own *owners, node string, pods *config.PodConfig) {
 	updates := pods.Channel(ctx, kubetypes.ApiserverSource)
 	go func() {
 		if err := waitForNode(ctx, client, node, func(*corev1.Node) bool { return true }); err != nil {
@@ -31,8 +29,9 @@ func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, node st
 		send := func(objs []any) {
 			list := make([]*corev1.Pod, 0, len(objs))
 			for _, o := range objs {
-				list = append(list, runnable(o.(*corev1.Pod)))
+				list = append(list, o.(*corev1.Pod))
 			}
+			list = own.take(list)
 			allowed.wait(ctx, list)
 			if g.wait(ctx) != nil {
 				return
@@ -44,41 +43,6 @@ func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, node st
 		r := cache.NewReflector(lw, &corev1.Pod{}, cache.NewUndeltaStore(send, cache.MetaNamespaceKeyFunc), 0)
 		r.Run(ctx.Done())
 	}()
-}
-
-// runnable takes out of a pod what an unprivileged process cannot do: give files to another user or group. Containers run
-// as the user of the node process, so the ownership that is asked for holds for them anyway. Only the kubelet sees this
-// copy; it never writes a pod's spec back.
-func runnable(pod *corev1.Pod) *corev1.Pod {
-	if os.Geteuid() == 0 {
-		return pod
-	}
-	return unowned(pod)
-}
-
-func unowned(pod *corev1.Pod) *corev1.Pod {
-	out := pod.DeepCopy()
-	changed := false
-	disown := func(user **int64) {
-		if *user != nil && **user != 0 {
-			*user, changed = nil, true
-		}
-	}
-	if sc := out.Spec.SecurityContext; sc != nil {
-		changed = changed || sc.FSGroup != nil
-		sc.FSGroup = nil
-		disown(&sc.RunAsUser)
-	}
-	podutil.VisitContainers(&out.Spec, podutil.AllContainers, func(c *corev1.Container, _ podutil.ContainerType) bool {
-		if c.SecurityContext != nil {
-			disown(&c.SecurityContext.RunAsUser)
-		}
-		return true
-	})
-	if !changed {
-		return pod
-	}
-	return out
 }
 
 // waitForAPIServer waits until the API server is ready. What is started earlier would fail, and come back only after

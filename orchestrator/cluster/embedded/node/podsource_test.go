@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/ptr"
 )
 
 func TestPodsWaitForTheAuthorizer(t *testing.T) {
@@ -36,22 +35,4 @@ func TestPodsWaitForTheAuthorizer(t *testing.T) {
 	require.Equal(t, int32(4), asked.Load(), "refused three times, then known not to exist")
 	gate.wait(context.Background(), []*corev1.Pod{pod})
 	require.Equal(t, int32(4), asked.Load(), "a pod that is known is not asked for again")
-}
-
-func TestUnowned(t *testing.T) {
-	pod := &corev1.Pod{Spec: corev1.PodSpec{
-		SecurityContext: &corev1.PodSecurityContext{FSGroup: ptr.To[int64](2000), RunAsNonRoot: ptr.To(true)},
-		Containers: []corev1.Container{
-			{SecurityContext: &corev1.SecurityContext{RunAsUser: ptr.To[int64](1000)}},
-			{SecurityContext: &corev1.SecurityContext{RunAsUser: ptr.To[int64](0)}},
-		},
-	}}
-	got := unowned(pod)
-	require.Nil(t, got.Spec.SecurityContext.FSGroup)
-	require.True(t, *got.Spec.SecurityContext.RunAsNonRoot)
-	require.Nil(t, got.Spec.Containers[0].SecurityContext.RunAsUser)
-	require.Zero(t, *got.Spec.Containers[1].SecurityContext.RunAsUser, "root stays root, so that runAsNonRoot refuses it")
-	require.NotNil(t, pod.Spec.SecurityContext.FSGroup, "the original is not changed")
-	plain := &corev1.Pod{}
-	require.Same(t, plain, unowned(plain))
 }

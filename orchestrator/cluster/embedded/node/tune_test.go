@@ -36,7 +36,7 @@ func TestTune(t *testing.T) {
 	defer rt.Close()
 	m, err := newMachine(cluster, cluster.Nodes[0], time.Now())
 	require.NoError(t, err)
-	k := &kubeletNode{cluster: cluster, node: cluster.Nodes[0], paths: pathsOf(cluster, "node-1"), clients: cl, runtime: rt, machine: m, dial: hostDial, gate: newGate()}
+	k := &kubeletNode{cluster: cluster, node: cluster.Nodes[0], paths: pathsOf(cluster, "node-1"), clients: cl, runtime: rt, machine: m, dial: hostDial, gate: newGate(), owners: newOwners()}
 	kc, err := kubeletConfig(cluster, k.node, k.paths)
 	require.NoError(t, err)
 	want := &record.FakeRecorder{}
