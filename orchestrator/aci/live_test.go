@@ -138,7 +138,9 @@ func TestLivePod(t *testing.T) {
 
 // TestLiveTools calls every reading tool against the application hotel under load.
 func TestLiveTools(t *testing.T) {
-	s := openLive(t, fixture.Site(t, rate).Rig)
+	site := fixture.Site(t, rate)
+	site.Value("calls of geo", `rate(rpc_server_duration_seconds_count{service="geo"}[30s])`, func(v float64) bool { return v > 0 })
+	s := openLive(t, site.Rig)
 	for _, tc := range []struct {
 		tool, want string
 		args       m
