@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -79,8 +80,11 @@ func (m mount) recorded(rel string, info fs.FileInfo) fs.FileInfo {
 	}
 	defer f.Close()
 	var value [8]byte
-	if n, err := unix.Fgetxattr(int(f.Fd()), ownerAttribute, value[:]); err == nil && n == len(value) {
+	switch n, err := unix.Fgetxattr(int(f.Fd()), ownerAttribute, value[:]); {
+	case err == nil && n == len(value):
 		out.st.Uid, out.st.Gid, out.guessed = binary.LittleEndian.Uint32(value[:4]), binary.LittleEndian.Uint32(value[4:]), false
+	case errors.Is(err, unix.ENODATA) && m.at == "/":
+		out.guessed = false // A file of the image: what the container makes is recorded, and the kubelet lays nothing out here.
 	}
 	return out
 }
