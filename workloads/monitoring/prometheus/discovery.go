@@ -104,7 +104,9 @@ func (a *kubeAccess) Client() (kubernetes.Interface, error) {
 // throughSys replaces every kubernetes_sd_configs entry of cfg and makes its HTTP clients read secrets from the container.
 func throughSys(cfg *config.Config, access *kubeAccess) error {
 	for _, sc := range cfg.ScrapeConfigs {
-		useSecrets(&sc.HTTPClientConfig)
+		if err := useSecrets(&sc.HTTPClientConfig); err != nil {
+			return fmt.Errorf("scrape config %s: %w", sc.JobName, err)
+		}
 		for i, sd := range sc.ServiceDiscoveryConfigs {
 			switch sd := sd.(type) {
 			case *kubesd.SDConfig:

@@ -112,8 +112,19 @@ func (s *secrets) Fetch(_ context.Context, ref string) (string, error) {
 	return t.Token()
 }
 
-// useSecrets turns what c reads from files into references to the same files, which secrets resolves in the container.
-func useSecrets(c *commonconfig.HTTPClientConfig) {
+// useSecrets turns what c reads from files into references to the same files, which secrets resolves in the container. What can only
+// be read from the host's files is refused.
+func useSecrets(c *commonconfig.HTTPClientConfig) error {
+	if c.OAuth2 != nil {
+		return errors.New("oauth2 is not supported")
+	}
+	if c.HTTPHeaders != nil {
+		for name, header := range c.HTTPHeaders.Headers {
+			if len(header.Files) > 0 {
+				return fmt.Errorf("http_headers: files of header %s are not supported (allowed: values, secrets)", name)
+			}
+		}
+	}
 	move := func(file, ref *string) {
 		if *file != "" {
 			*ref, *file = *file, ""
@@ -129,4 +140,5 @@ func useSecrets(c *commonconfig.HTTPClientConfig) {
 	move(&c.TLSConfig.CAFile, &c.TLSConfig.CARef)
 	move(&c.TLSConfig.CertFile, &c.TLSConfig.CertRef)
 	move(&c.TLSConfig.KeyFile, &c.TLSConfig.KeyRef)
+	return nil
 }

@@ -227,6 +227,8 @@ func TestWrongConfigurations(t *testing.T) {
 		{"none", "", "read configuration"},
 		{"unknown field", "scrape_confs: []", "scrape_confs"},
 		{"other discovery", "scrape_configs: [{job_name: a, file_sd_configs: [{files: [x.json]}]}]", "file_sd_configs"},
+		{"a header from a file", "scrape_configs: [{job_name: a, http_headers: {X: {files: [/etc/passwd]}}}]", "files of header X are not supported"},
+		{"oauth2", "scrape_configs: [{job_name: a, oauth2: {client_id: x, client_secret_file: /etc/passwd, token_url: 'http://x'}}]", "oauth2 is not supported"},
 		{"alertmanager", "alerting: {alertmanagers: [{static_configs: [{targets: [x]}]}]}", "not supported"},
 		{"rule file", "rule_files: [missing.yaml]", "missing.yaml"},
 	}
