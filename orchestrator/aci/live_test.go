@@ -175,7 +175,7 @@ func TestLivePlaybook(t *testing.T) {
 	}
 	scale("0")
 	t.Cleanup(func() { scale("1") })
-	site.Unhealthy()
+	site.Misses("search-availability")
 	s := openLive(t, site.Rig)
 	require.NoError(t, playbook.Agent{}.Solve(t.Context(), s.Brief(), s))
 	got := s.Submission()

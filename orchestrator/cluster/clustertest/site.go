@@ -3,6 +3,7 @@ package clustertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -82,17 +83,16 @@ func (s *Site) Healthy() {
 	})
 }
 
-// Unhealthy waits until users notice: an objective is missed or an alert fires. It returns what it saw.
-func (s *Site) Unhealthy() string {
+// Misses waits until users get less than this objective of the application promises them, measured where they come in.
+func (s *Site) Misses(objective string) {
 	s.T.Helper()
-	var reason string
-	s.Eventually("an objective is missed or an alert fires", func() (bool, string) {
-		var err error
-		reason, err = s.Telemetry.Healthy(s.T.Context(), s.App.SLOs, Window, 1)
-		return err == nil && reason != "", fmt.Sprint(err)
+	at := slices.IndexFunc(s.App.SLOs, func(o workloads.SLO) bool { return o.Name == objective })
+	require.GreaterOrEqual(s.T, at, 0, "the application has no objective %s", objective)
+	s.Eventually("objective "+objective+" is missed", func() (bool, string) {
+		got, err := s.Telemetry.Objective(s.T.Context(), s.App.SLOs[at], Window)
+		missed := err == nil && got.Samples >= 1 && !got.Met
+		return missed, fmt.Sprintf("%.4g %s of %.0f requests, promised %.4g, %v", got.Value, got.Unit, got.Samples, got.Target, err)
 	})
-	s.T.Logf("users notice: %s", reason)
-	return reason
 }
 
 // Value waits until a PromQL expression has a sample for which holds is true, and returns it: the symptom of a fault that

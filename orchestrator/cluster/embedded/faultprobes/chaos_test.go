@@ -52,13 +52,15 @@ spec:
 }
 
 func TestStoreIO(t *testing.T) {
-	for name, fields := range map[string]string{
-		"slow": "action: latency\n  delay: 700ms", "failing": "action: fault\n  errno: 5", "full": "action: fault\n  errno: 28",
+	for name, fault := range map[string]struct{ fields, objective string }{
+		"slow":    {"action: latency\n  delay: 700ms", "reserve-latency-p95"},
+		"failing": {"action: fault\n  errno: 5", "reserve-availability"},
+		"full":    {"action: fault\n  errno: 28", "reserve-availability"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fixture.Site(t, rate)
-			repair := chaos(s, storeIO("store-"+name, fields))
-			require.Contains(t, s.Unhealthy(), "reserv")
+			repair := chaos(s, storeIO("store-"+name, fault.fields))
+			s.Misses(fault.objective)
 			repair()
 			s.Healthy()
 		})

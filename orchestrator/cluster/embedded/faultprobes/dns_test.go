@@ -29,7 +29,7 @@ func TestDNSScaledToZero(t *testing.T) {
 	s := fixture.Site(t, rate)
 	t.Cleanup(func() { scaleDNS(context.Background(), s, 2) })
 	scaleDNS(t.Context(), s, 0)
-	s.Unhealthy()
+	s.Misses("availability")
 	s.Value("no replica of CoreDNS", `kube_deployment_status_replicas_available{namespace="kube-system",deployment="coredns"}`, func(v float64) bool { return v == 0 })
 	scaleDNS(t.Context(), s, 2)
 	s.Healthy()
@@ -89,7 +89,7 @@ func TestCorefileBroken(t *testing.T) {
 	})
 	s.Healthy()
 	restartDNS(t.Context(), s)
-	s.Unhealthy()
+	s.Misses("availability")
 	s.Value("CoreDNS in a crash loop", `kube_pod_container_status_waiting_reason{namespace="kube-system",container="coredns",reason="CrashLoopBackOff"}`, func(v float64) bool { return v == 1 })
 	corefile(t.Context(), s, func(string) string { return whole })
 	restartDNS(t.Context(), s)
@@ -104,7 +104,7 @@ func TestCorefileOfAnotherZone(t *testing.T) {
 	})
 	repair := func(ctx context.Context) { corefile(ctx, s, func(string) string { return whole }) }
 	t.Cleanup(func() { repair(context.Background()) })
-	s.Unhealthy()
+	s.Misses("availability")
 	repair(t.Context())
 	s.Healthy()
 }
@@ -131,7 +131,7 @@ func TestPolicyOfAWorkload(t *testing.T) {
 			}
 			t.Cleanup(func() { repair(context.Background()) })
 			patchTemplate(t.Context(), s, "search", spec)
-			s.Unhealthy()
+			s.Misses("search-availability")
 			s.Value("errors of search", `sum(rate(loadgen_requests_total{route="search",outcome!="ok"}[5s]))`, func(v float64) bool { return v > 0 })
 			repair(t.Context())
 			s.Available("search")

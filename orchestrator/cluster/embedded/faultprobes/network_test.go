@@ -30,7 +30,7 @@ spec:
     ports: [{port: mysql}]
   - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
 `)
-	s.Unhealthy()
+	s.Misses("user-availability")
 	for _, p := range s.ReadyPods("app=mysql-user") {
 		require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, "the kubelet's probes reach the store")
 	}
@@ -50,7 +50,7 @@ func TestServiceSelectsNothing(t *testing.T) {
 	}
 	t.Cleanup(func() { point(context.Background(), "mysql-user") })
 	point(t.Context(), "mysql-users")
-	s.Unhealthy()
+	s.Misses("user-availability")
 	point(t.Context(), "mysql-user")
 	s.Healthy()
 }
@@ -72,7 +72,7 @@ func TestLocalPortsRunOut(t *testing.T) {
 	t.Cleanup(func() { ports(context.Background(), "null") })
 	ports(t.Context(), `[{"name":"net.ipv4.ip_local_port_range","value":"40000 40000"}]`)
 	s.Available("frontend")
-	s.Unhealthy()
+	s.Misses("availability")
 	ports(t.Context(), "null")
 	s.Available("frontend")
 	s.Healthy()
@@ -89,7 +89,7 @@ func TestConntrackTableFull(t *testing.T) {
 	}
 	t.Cleanup(func() { size(context.Background(), 32768, 131072) })
 	size(t.Context(), 1, 10)
-	s.Unhealthy()
+	s.Misses("availability")
 	size(t.Context(), 32768, 131072)
 	s.Healthy()
 }
