@@ -1,10 +1,11 @@
-// Command gameday-dns runs the network add-ons of a cluster as containers: the cluster DNS server and the ingress controller. It is a binary
-// of its own because they link a Kubernetes client, which the services of an application do without.
+// Command gameday-dns runs the add-ons of a cluster as containers: the cluster DNS server, the ingress controller and the cache
+// operator. It is a binary of its own because they link a Kubernetes client, which the services of an application do without.
 package main
 
 import (
 	"os"
 
+	operator "github.com/gameday-bench/gameday/workloads/cacheoperator/controller"
 	"github.com/gameday-bench/gameday/workloads/dns"
 	"github.com/gameday-bench/gameday/workloads/ingress/controller"
 	"github.com/gameday-bench/gameday/workloads/program"
@@ -12,6 +13,6 @@ import (
 
 func main() {
 	var registry program.Registry
-	registry.Register(dns.Image(), controller.Image())
+	registry.Register(dns.Image(), controller.Image(), operator.Image())
 	os.Exit(program.Main(&registry, nil, os.Args[1:]))
 }

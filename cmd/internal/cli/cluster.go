@@ -172,10 +172,8 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string
 	}
 	fmt.Fprintf(a.notes(), "cluster %q is ready after %.1fs\nuse it with:    kubectl --kubeconfig %s get nodes\ndelete it with: gameday delete cluster %s\n",
 		info.Name, time.Since(began).Seconds(), info.Kubeconfig, info.Name)
-	if with.ingress {
-		if err := a.installIngress(ctx, info); err != nil {
-			return err
-		}
+	if err := a.install(ctx, with.addOns(), info); err != nil {
+		return err
 	}
 	if definition != nil {
 		if err := a.deployApp(ctx, with, definition, info); err != nil {

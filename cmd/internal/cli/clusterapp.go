@@ -13,15 +13,36 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/stack"
 	"github.com/gameday-bench/gameday/workloads"
+	"github.com/gameday-bench/gameday/workloads/cacheoperator"
+	"github.com/gameday-bench/gameday/workloads/cacheoperator/api/v1alpha1"
 	"github.com/gameday-bench/gameday/workloads/ingress"
 )
 
 // appFlags are what create cluster puts on a new cluster.
 type appFlags struct {
-	app     string
-	profile string
-	rate    float64
-	ingress bool
+	app           string
+	profile       string
+	rate          float64
+	ingress       bool
+	cacheOperator bool
+}
+
+// addOn is something that a cluster gets besides an application.
+type addOn struct {
+	workloads.App
+	name, namespace, served string
+}
+
+// addOns are those that were asked for.
+func (f *appFlags) addOns() []addOn {
+	var out []addOn
+	if f.ingress {
+		out = append(out, addOn{ingress.New(), "ingress controller", ingress.Namespace, fmt.Sprintf("ingress class %s is served by service %s", ingress.Class, ingress.Service)})
+	}
+	if f.cacheOperator {
+		out = append(out, addOn{cacheoperator.New(), "cache operator", cacheoperator.Namespace, fmt.Sprintf("caches (%s) are served by deployment %s", v1alpha1.GroupVersion, cacheoperator.Name)})
+	}
+	return out
 }
 
 func (f *appFlags) register(a *app, cmd *cobra.Command) {
@@ -30,6 +51,7 @@ func (f *appFlags) register(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.profile, "load-profile", "default", "load profile of the application")
 	flags.Float64Var(&f.rate, "rate", 0, "requests per second (default: the profile's)")
 	flags.BoolVar(&f.ingress, "ingress", false, "install an ingress controller")
+	flags.BoolVar(&f.cacheOperator, "cache-operator", false, "install an operator that keeps caches")
 	_ = cmd.RegisterFlagCompletionFunc("app", completeNames(func() []string {
 		c, _ := a.catalogs()
 		return c.apps.IDs()
@@ -69,26 +91,32 @@ func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.
 	return nil
 }
 
-// installIngress puts an ingress controller on the cluster and waits until it is ready.
-func (a *app) installIngress(ctx context.Context, info embedded.Info) error {
+// install puts add-ons on the cluster and waits until they are ready.
+func (a *app) install(ctx context.Context, addOns []addOn, info embedded.Info) error {
+	if len(addOns) == 0 {
+		return nil
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
-	env := workloads.Env{REST: config, Namespace: ingress.Namespace, Log: a.logger()}
+	env := workloads.Env{REST: config, Log: a.logger()}
 	if env.Kubernetes, err = kubernetes.NewForConfig(config); err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
 	if env.Dynamic, err = dynamic.NewForConfig(config); err != nil {
 		return fmt.Errorf("make dynamic client: %w", err)
 	}
-	began := time.Now()
-	if err := ingress.New().Deploy(ctx, env); err != nil {
-		return fmt.Errorf("install ingress controller: %w", err)
+	for _, one := range addOns {
+		env.Namespace = one.namespace
+		began := time.Now()
+		if err := one.Deploy(ctx, env); err != nil {
+			return fmt.Errorf("install %s: %w", one.name, err)
+		}
+		if err := one.Ready(ctx, env); err != nil {
+			return fmt.Errorf("wait for %s: %w", one.name, err)
+		}
+		fmt.Fprintf(a.notes(), "%s in namespace %s, after %.1fs\n", one.served, one.namespace, time.Since(began).Seconds())
 	}
-	if err := ingress.New().Ready(ctx, env); err != nil {
-		return fmt.Errorf("wait for ingress controller: %w", err)
-	}
-	fmt.Fprintf(a.notes(), "ingress class %s is served after %.1fs, by service %s in namespace %s\n", ingress.Class, time.Since(began).Seconds(), ingress.Service, ingress.Namespace)
 	return nil
 }
