@@ -136,7 +136,11 @@ func (c *checker) proveLifeCycle(ctx context.Context) {
 		if err := steps.run(ctx, FaultGate, env.proveFaulty); err != nil {
 			return "", err
 		}
-		return env.wantMitigation(ctx, 0)
+		state, err := env.look(ctx)
+		if err != nil {
+			return "", err
+		}
+		return env.wantMitigation(ctx, state, 0)
 	})
 	if !passed() {
 		return
@@ -148,10 +152,7 @@ func (c *checker) proveLifeCycle(ctx context.Context) {
 			return "", err
 		}
 		env.faults = bound
-		if err := steps.run(ctx, Settle, func(ctx context.Context) error { return env.settle(ctx, settleLimit) }); err != nil {
-			return "", err
-		}
-		return env.wantMitigation(ctx, 1)
+		return env.wantRepaired(ctx, steps)
 	})
 }
 
@@ -173,16 +174,26 @@ func (c *checker) healthy(ctx context.Context, env *environment, steps *phases) 
 		return "", err
 	}
 	defer func() { env.faults = nil }()
-	if err := steps.run(ctx, Settle, func(ctx context.Context) error { return env.settle(ctx, settleLimit) }); err != nil {
-		return "", err
-	}
-	return env.wantMitigation(ctx, 1)
+	return env.wantRepaired(ctx, steps)
 }
 
-// wantMitigation grades a claim of repair on the evidence of this moment, and objects when its score is not want.
-func (e *environment) wantMitigation(ctx context.Context, want float64) (string, error) {
+// wantRepaired lets the system settle as after a repair, which has to score 1.
+func (e *environment) wantRepaired(ctx context.Context, steps *phases) (string, error) {
+	var last state
+	err := steps.run(ctx, Settle, func(ctx context.Context) (err error) {
+		last, err = e.settle(ctx, settleLimit)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return e.wantMitigation(ctx, last, 1)
+}
+
+// wantMitigation grades a claim of repair on a state, and objects when its score is not want.
+func (e *environment) wantMitigation(ctx context.Context, s state, want float64) (string, error) {
 	now := e.clock.Now()
-	evidence, err := e.evidence(ctx, false, marks{faultLive: now, brief: now, agentDone: now})
+	evidence, err := e.evidence(ctx, false, marks{faultLive: now, brief: now, agentDone: now}, s)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gameday-bench/gameday/evaluator"
@@ -14,56 +15,68 @@ type marks struct {
 	faultLive, brief, agentDone time.Time
 }
 
-// settle waits until a repair shows: every fault predicate cleared and every objective met over the hold window. It stops
-// waiting after limit: what is then is what counts. Only an ended ctx is an error.
-func (e *environment) settle(ctx context.Context, limit time.Duration) error {
+// state is how the faults and the users fare at one moment.
+type state struct {
+	faults []evaluator.FaultEvidence
+	slos   []evaluator.SLOEvidence
+	alerts []evaluator.AlertEvidence
+}
+
+// look reads the state of this moment; objectives are over the hold window that ends now.
+func (e *environment) look(ctx context.Context) (state, error) {
+	s := state{faults: e.probe(ctx)}
+	for _, slo := range e.app.SLOs {
+		got, err := e.metrics.Objective(ctx, slo, holdWindow)
+		if err != nil {
+			return s, fmt.Errorf("measure objective %s: %w", slo.Name, err)
+		}
+		s.slos = append(s.slos, got)
+	}
+	var err error
+	if s.alerts, err = e.metrics.Alerts(ctx); err != nil {
+		return s, fmt.Errorf("read alerts: %w", err)
+	}
+	return s, nil
+}
+
+// well is true when every fault predicate is cleared, every objective is met and no alert fires.
+func (s state) well() bool {
+	return !slices.ContainsFunc(s.faults, func(f evaluator.FaultEvidence) bool { return f.Live }) &&
+		!slices.ContainsFunc(s.slos, func(o evaluator.SLOEvidence) bool { return !o.Met }) && len(s.alerts) == 0
+}
+
+// settle waits until a repair shows: all is well, and every workload is available. It stops waiting after limit: what is then
+// is what counts. It returns the state that it saw last, which is the one to judge: a second look would see another moment,
+// and a machine that is busy for a second in between would undo a repair.
+func (e *environment) settle(ctx context.Context, limit time.Duration) (state, error) {
 	deadline := e.clock.NewTimer(limit)
 	defer deadline.Stop()
 	for {
-		if e.settled(ctx) {
-			return nil
+		now, err := e.look(ctx)
+		if err == nil && now.well() {
+			if reason, err := e.unavailable(ctx); err == nil && reason == "" {
+				return now, nil
+			}
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return now, context.Cause(ctx)
 		case <-deadline.C():
-			return nil
+			return e.look(ctx)
 		case <-e.clock.After(pollInterval):
 		}
 	}
 }
 
-func (e *environment) settled(ctx context.Context) bool {
-	for _, f := range e.probe(ctx) {
-		if f.Live {
-			return false
-		}
-	}
-	reason, err := e.unhealthy(ctx)
-	return err == nil && reason == ""
-}
-
-// evidence takes the snapshot that graders read.
-func (e *environment) evidence(ctx context.Context, twin bool, at marks) (evaluator.Evidence, error) {
+// evidence is the snapshot that graders read: a state, and what has happened to the rest of the system.
+func (e *environment) evidence(ctx context.Context, twin bool, at marks, s state) (evaluator.Evidence, error) {
 	out := evaluator.Evidence{
 		Twin: twin, FaultLiveAt: at.faultLive.UTC(), BriefAt: at.brief.UTC(), AgentDoneAt: at.agentDone.UTC(),
-		Faults: e.probe(ctx),
-	}
-	for _, slo := range e.app.SLOs {
-		got, err := e.metrics.Objective(ctx, slo, holdWindow)
-		if err != nil {
-			return out, fmt.Errorf("measure objective %s: %w", slo.Name, err)
-		}
-		out.SLOs = append(out.SLOs, got)
+		Faults: s.faults, SLOs: s.slos, Alerts: s.alerts,
 	}
 	var err error
-	if out.Alerts, err = e.metrics.Alerts(ctx); err != nil {
-		return out, fmt.Errorf("read alerts: %w", err)
-	}
-	if out.Collateral, err = e.collateral(ctx); err != nil {
-		return out, err
-	}
-	return out, nil
+	out.Collateral, err = e.collateral(ctx)
+	return out, err
 }
 
 // collateral holds the cluster and the application's data against the baseline.

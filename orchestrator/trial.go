@@ -160,10 +160,11 @@ func (t *trial) judge(ctx context.Context, out outcome) outcome {
 		limit = settleLimit
 	}
 	err := t.phases.run(ctx, Settle, func(ctx context.Context) error {
-		if err := t.env.settle(ctx, limit); err != nil {
+		state, err := t.env.settle(ctx, limit)
+		if err != nil {
 			return err
 		}
-		evidence, err := t.env.evidence(ctx, t.twin, t.at)
+		evidence, err := t.env.evidence(ctx, t.twin, t.at, state)
 		out.snapshot = &evaluator.Snapshot{SchemaVersion: evaluator.SnapshotVersion, Topology: t.env.topology(), Evidence: evidence}
 		return errors.Join(err, t.whole(ctx))
 	})
