@@ -14,7 +14,7 @@ COMMIT   = $(shell git rev-parse HEAD 2>/dev/null)
 VERSION  = $(or $(shell git describe --tags --match 'v*' 2>/dev/null),devel)
 DATE     = $(shell TZ=UTC git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd HEAD 2>/dev/null)
 MODIFIED = $(if $(shell git status --porcelain 2>/dev/null),true,false)
-# Tests of whole clusters start dozens of processes each: one package at a time on small machines.
+# Tests of whole clusters start dozens of processes each: two packages at a time, on small machines too.
 TEST_FLAGS ?= -p 2 -timeout 25m -ldflags '-s -w'
 # -race needs cgo; packages that link Kubernetes are left out (they would be compiled anew for ten minutes).
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /cmd/gameday-cluster -e /embedded/controlplane -e /embedded/node -e /e2e)

@@ -69,7 +69,7 @@ func (r *Runner) CheckProblem(ctx context.Context, id string, seed int64, config
 		proofs = append(proofs, func() { c.proveHack(ctx, hack) })
 	}
 	proofs = append(proofs, func() {
-		c.proveTrial(ctx, "i", "the twin is healthy and \"no anomaly\" is right", "nop", true, allScore(1))
+		c.proveTrial(ctx, "i", "the twin is healthy and \"no anomaly\" is right", "nop", true, endsWell)
 	})
 	for _, prove := range proofs {
 		prove()
@@ -295,6 +295,18 @@ func allScore(want float64) func(outcome) string {
 		}
 		return strings.Join(wrong, "; ")
 	}
+}
+
+// endsWell wants all scores at 1 and, at the end, every objective met and no alert.
+func endsWell(out outcome) string {
+	if reason := allScore(1)(out); reason != "" || out.snapshot == nil {
+		return reason
+	}
+	e := out.snapshot.Evidence
+	if end := (state{slos: e.SLOs, alerts: e.Alerts}); !end.well() {
+		return fmt.Sprintf("the twin does not end well: objectives %+v, alerts %+v", e.SLOs, e.Alerts)
+	}
+	return ""
 }
 
 // leakLimit bounds the search for leaks.

@@ -169,7 +169,7 @@ func (t *trial) judge(ctx context.Context, out outcome) outcome {
 		return errors.Join(err, t.whole(ctx))
 	})
 	if err != nil {
-		return outcome{status: statusOf(err), err: err, submission: out.submission}
+		return outcome{status: statusOf(err), err: err, submission: out.submission, usage: out.usage}
 	}
 	err = t.phases.run(ctx, Grade, func(context.Context) error {
 		out.scores, err = t.grade(out)

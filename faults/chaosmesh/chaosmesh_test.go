@@ -76,6 +76,22 @@ func TestKeptFollowsThePods(t *testing.T) {
 	require.NoError(t, f.Recover(t.Context(), r.env))
 }
 
+// TestKeptIsNotRelabelled: what a pod is called does not change the node's network.
+func TestKeptIsNotRelabelled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addPod(t, pod("geo", "geo-a", "node-1"))
+	f := fault(t, "node-slow-network", slow)
+	require.NoError(t, f.Inject(t.Context(), r.env))
+	r.cordon(t, "node-1", true)
+	r.deletePod(t, "geo-a")
+	renamed := pod("geo", "geo-a", "node-1")
+	renamed.Labels["app.kubernetes.io/component"] = "web"
+	r.addPod(t, renamed)
+	faultstest.Await(t, f, r.env, true)
+	require.NoError(t, f.Recover(t.Context(), r.env))
+}
+
 func TestKeptPartitionFollowsTheStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

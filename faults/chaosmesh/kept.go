@@ -27,6 +27,10 @@ type kept struct {
 	spec Spec
 	id   string
 
+	// owners are the selectors of the Deployments whose pods the node affects, by name, as they were at the injection: a label
+	// that is taken off a pod does not make its network any better.
+	owners map[string]labels.Selector
+
 	mu   sync.Mutex
 	stop context.CancelFunc // nil while the loop is not running
 	done chan struct{}
@@ -36,6 +40,9 @@ var _ faults.Fault = (*kept)(nil)
 
 // Inject starts the loop and waits until every pod that is on the node now is affected. The loop runs until Recover.
 func (f *kept) Inject(ctx context.Context, env faults.Env) error {
+	if err := f.findOwners(ctx, env); err != nil {
+		return err
+	}
 	f.start(ctx, env)
 	var missing []string
 	err := wait.PollUntilContextTimeout(ctx, pollEvery, injectTimeout, true, func(ctx context.Context) (bool, error) {
@@ -133,8 +140,17 @@ func (f *kept) start(ctx context.Context, env faults.Env) {
 // covers reports whether a pod of the application's namespace is one that the node affects.
 func (f *kept) covers(pod corev1.Pod) bool {
 	return pod.Spec.NodeName == f.spec.KeepApplied.Node && pod.DeletionTimestamp == nil && !pod.Spec.HostNetwork &&
-		pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed &&
-		labels.SelectorFromSet(f.spec.KeepApplied.Labels).Matches(labels.Set(pod.Labels))
+		pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed && f.meant(pod.Labels)
+}
+
+// meant reports whether the node affects pods with these labels.
+func (f *kept) meant(pod map[string]string) bool {
+	for _, selector := range f.owners {
+		if selector.Matches(labels.Set(pod)) {
+			return true
+		}
+	}
+	return labels.SelectorFromSet(f.spec.KeepApplied.Labels).Matches(labels.Set(pod))
 }
 
 // reachable reports whether a pod has an address and a container, without which Chaos Mesh can do nothing with it.

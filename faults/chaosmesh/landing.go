@@ -16,6 +16,25 @@ import (
 	"github.com/gameday-bench/gameday/faults"
 )
 
+// findOwners remembers the Deployments that the fault is meant for.
+func (f *kept) findOwners(ctx context.Context, env faults.Env) error {
+	list, err := env.Kubernetes.AppsV1().Deployments(env.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list deployments: %w", err)
+	}
+	owners := map[string]labels.Selector{}
+	for _, d := range list.Items {
+		if !labels.SelectorFromSet(f.spec.KeepApplied.Labels).Matches(labels.Set(d.Spec.Template.Labels)) {
+			continue
+		}
+		if owners[d.Name], err = metav1.LabelSelectorAsSelector(d.Spec.Selector); err != nil {
+			return fmt.Errorf("read the selector of Deployment %s: %w", d.Name, err)
+		}
+	}
+	f.owners = owners
+	return nil
+}
+
 // open returns the names of the Deployments whose next pod may be placed on the node and would be affected there, sorted.
 func (f *kept) open(ctx context.Context, env faults.Env) ([]string, error) {
 	node, err := env.Kubernetes.CoreV1().Nodes().Get(ctx, f.spec.KeepApplied.Node, metav1.GetOptions{})
@@ -35,7 +54,7 @@ func (f *kept) open(ctx context.Context, env faults.Env) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the node affinity of Deployment %s: %w", d.Name, err)
 		}
-		if lands && labels.SelectorFromSet(f.spec.KeepApplied.Labels).Matches(labels.Set(d.Spec.Template.Labels)) {
+		if lands && f.meant(d.Spec.Template.Labels) {
 			out = append(out, d.Name)
 		}
 	}

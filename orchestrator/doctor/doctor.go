@@ -24,7 +24,7 @@ type Check struct {
 
 // Options say what is planned. Zero values mean the defaults of a run.
 type Options struct {
-	// OutDir is where runs will be written.
+	// OutDir is where runs will be written; empty means that none will be.
 	OutDir string
 	// RuntimeDir is where clusters will be; empty means embedded.BaseDir.
 	RuntimeDir string
@@ -62,7 +62,10 @@ func Run(ctx context.Context, o Options) []Check {
 	var out []Check
 	out = append(out, binaries(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))
-	out = append(out, directory("run directory", o.OutDir, runDisk, "--out"), directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
+	if o.OutDir != "" {
+		out = append(out, directory("run directory", o.OutDir, runDisk, "--out"))
+	}
+	out = append(out, directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
 	out = append(out, socketPath(o), loopback(ctx), fileLimit(o), inotify(o), processLimit(o), pidfd())
 	out = append(out, kernel(o)...)
 	slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })

@@ -80,7 +80,7 @@ Exit code 3 when a proof fails.`,
 }
 
 func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, seed int64, mode string, multiplier float64) error {
-	if err := a.preflight(cmd.Context(), a.Cwd, 1); err != nil {
+	if err := a.preflight(cmd.Context(), "", 1); err != nil {
 		return err
 	}
 	observer, err := a.progress(mode)

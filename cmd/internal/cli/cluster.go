@@ -155,7 +155,7 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string
 	if a.Executable == "" {
 		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
 	}
-	if err := a.preflight(cmd.Context(), a.Cwd, 1); err != nil {
+	if err := a.preflight(cmd.Context(), "", 1); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(nodeCount(want), "node"))

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/stack"
 	"github.com/gameday-bench/gameday/workloads"
@@ -67,7 +69,16 @@ func (f *appFlags) definition(a *app) (*workloads.Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.apps.Get(f.app)
+	definition, err := c.apps.Get(f.app)
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Contains(definition.ProfileNames(), f.profile):
+		return nil, unknown("load profile", f.profile, definition.ProfileNames())
+	case f.rate < 0:
+		return nil, &flagError{errs.Newf(errs.Usage, "invalid --rate %v: want a number of requests per second above 0", f.rate)}
+	}
+	return definition, nil
 }
 
 // deployApp puts the application on the cluster and waits until it is ready under load.

@@ -197,7 +197,10 @@ func arrow(calls []string) string {
 	return "-> " + strings.Join(calls, ", ")
 }
 
-func describeAgent(_ *app, name string) (description, error) {
+func describeAgent(a *app, name string) (description, error) {
+	if _, err := a.catalogs(); err != nil {
+		return description{}, err
+	}
 	i, err := agents.Lookup(name)
 	if err != nil {
 		return description{}, unknown("agent", name, agents.Names())

@@ -84,7 +84,8 @@ func listApps(a *app, _ []string) (render.List, []labels, error) {
 	return l, marks, err
 }
 
-func listAgents(*app, []string) (render.List, []labels, error) {
+func listAgents(a *app, _ []string) (render.List, []labels, error) {
+	_, err := a.catalogs() // The agents of private packs register with them.
 	l := render.List{Columns: columns("name", "description", "+origin"), Note: "no agents"}
 	all := agents.Infos()
 	var marks []labels
@@ -93,7 +94,7 @@ func listAgents(*app, []string) (render.List, []labels, error) {
 		marks = append(marks, nil)
 	}
 	l.Items = all
-	return l, marks, nil
+	return l, marks, err
 }
 
 func listScenarios(a *app, _ []string) (render.List, []labels, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	agentcatalog "github.com/gameday-bench/gameday/agents/catalog"
 	"github.com/gameday-bench/gameday/cmd/internal/render"
 	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -120,11 +121,11 @@ func (v *validator) path(full, shown string) error {
 		v.problem(os.DirFS(full), shown)
 	case has(faults.FileName), has("app.yaml"):
 		return v.directory(full, shown)
-	case has("problems"), has("faults"), has("apps"), has("scenarios"):
+	case has("problems"), has("faults"), has("apps"), has("scenarios"), has("agents"):
 		v.pack(shown)
 	default:
 		return errs.Hint(errs.Newf(errs.Usage, "validate %s: neither a problem, fault, app nor a pack", shown),
-			"a pack has problems/, faults/, apps/ or scenarios/ in it")
+			"a pack has problems/, faults/, apps/, scenarios/ or agents/ in it")
 	}
 	return nil
 }
@@ -195,7 +196,7 @@ func (v *validator) file(full, shown string) error {
 		v.add(shown, err)
 		return nil
 	}
-	const kinds = "one of App, Cluster, Fault, Problem, Scenario, Truth"
+	const kinds = "one of Agent, App, Cluster, Fault, LoadProfiles, Problem, Scenario, SLOs, Topology, Truth"
 	object, _ := content.(map[string]any)
 	kind, _ := object["kind"].(string)
 	switch kind {
@@ -211,11 +212,15 @@ func (v *validator) file(full, shown string) error {
 		} else if config != "" {
 			return v.cluster(config, config)
 		}
+	case "Agent":
+		v.files++
+		_, err := agentcatalog.Decode(filepath.ToSlash(shown), data, filepath.Base(filepath.Dir(full)))
+		v.add(shown, err)
 	case "Cluster":
 		return v.cluster(full, shown)
 	case "Problem", "Truth":
 		v.problem(os.DirFS(filepath.Dir(full)), path.Dir(filepath.ToSlash(absolute(shown, full))))
-	case "Fault", "App", "Topology", "ServiceLevels", "Load":
+	case "Fault", "App", "Topology", "SLOs", "LoadProfiles":
 		return v.directory(filepath.Dir(full), filepath.Dir(absolute(shown, full)))
 	default:
 		v.files++
