@@ -31,7 +31,7 @@ func TestObjectsFitTogether(t *testing.T) {
 	var d appsv1.Deployment
 	find(t, "Deployment", &d)
 	im := controller.Image()
-	require.Equal(t, im.Repository+":"+im.Tags[0], cacheoperator.Image)
+	require.Equal(t, cacheoperator.Image, im.Repository+":"+im.Tags[0])
 	require.Equal(t, cacheoperator.Image, d.Spec.Template.Spec.Containers[0].Image)
 	require.Equal(t, "ops", d.Namespace)
 	require.Equal(t, cacheoperator.Name, d.Name)

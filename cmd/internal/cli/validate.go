@@ -160,8 +160,11 @@ func (v *validator) directory(full, shown string) error {
 		return nil
 	}
 	v.files += 4
-	_, err := workloads.LoadCatalog(workloads.Source{FS: one, Prefix: prefix})
+	c, err := workloads.LoadCatalog(workloads.Source{FS: one, Prefix: prefix})
 	v.add(shown, err)
+	if err == nil && len(c.All()) == 0 {
+		v.add(shown, yamlx.Problem{File: filepath.ToSlash(filepath.Join(shown, "app.yaml")), Line: 1, Message: "no such file: the other files of an application stand beside it"})
+	}
 	return nil
 }
 

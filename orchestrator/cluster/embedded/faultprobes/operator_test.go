@@ -179,6 +179,7 @@ func TestOperator(t *testing.T) {
 	})
 	t.Run("rights are taken away", func(t *testing.T) {
 		o := o.with(t)
+		o.Value("no failure of the operator", failures, none)
 		bindings := o.Kube.RbacV1().ClusterRoleBindings()
 		before, err := bindings.Get(t.Context(), cacheoperator.Name, metav1.GetOptions{})
 		require.NoError(t, err)
