@@ -78,12 +78,15 @@ func (st *podStack) configure(ports PortRange) error {
 		return fmt.Errorf("set local port range %d to %d: %s", ports.First, ports.Last, err)
 	}
 	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
+	// Selective acknowledgements recover what is lost, without RACK: with it the stack loses count of what is under way, takes
+	// nothing to be, stops its timer, and the connection stands still for ever (gVisor issues 6113 and 14092).
+	recovery := tcpip.TCPRecovery(0)
 	congestion := tcpip.CongestionControlOption("cubic")
 	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}
 	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}
 	wait, linger := tcpip.TCPTimeWaitTimeoutOption(timeWait), tcpip.TCPLingerTimeoutOption(finWait2)
 	reuse := tcpip.TCPTimeWaitReuseOption(tcpip.TCPTimeWaitReuseGlobal)
-	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &congestion, &rcv, &snd, &wait, &linger, &reuse} {
+	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &moderate, &congestion, &rcv, &snd, &wait, &linger, &reuse} {
 		if err := st.s.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
 			return fmt.Errorf("set TCP option %T: %s", o, err)
 		}
