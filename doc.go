@@ -13,7 +13,7 @@
 //   - evaluator: pure graders over truth, submission and evidence; a stored run can be graded again offline.
 //   - scenarios, results: which trials to run, and the run directory with everything that happened.
 //   - cmd: the binaries. gameday is the command line; gameday-cluster is the embedded cluster's processes;
-//     gameday-mysql, gameday-pod and gameday-prometheus hold the programs that run in containers.
+//     gameday-dns, gameday-mysql, gameday-pod and gameday-prometheus hold the programs that run in containers.
 //
 // docs/ speaks to users; docs/decisions says why things are as they are.
 package gameday

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/cmd/internal/cli"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
 func TestMain(m *testing.M) {
@@ -26,16 +27,43 @@ func TestMain(m *testing.M) {
 // TestScripts runs every script through the real Main, each in a process and a directory of its own.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	scripts, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	runScripts(t, "script", func(env *testscript.Env) error {
+		env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "rt"))
+		return nil
+	})
+}
+
+// TestTrials runs the scripts that play trials on whole clusters.
+func TestTrials(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays trials on whole clusters")
+	}
+	binaries, err := embedded.FindBinaries()
+	require.NoError(t, err)
+	runScripts(t, "trials", func(env *testscript.Env) error {
+		rt, err := os.MkdirTemp("", "gt-") // The script's own directory has too long a name for the sockets below it.
+		if err != nil {
+			return err
+		}
+		env.Defer(func() { _ = os.RemoveAll(rt) })
+		env.Setenv("XDG_RUNTIME_DIR", rt)
+		env.Setenv("GAMEDAY_BIN_DIR", filepath.Dir(binaries.Cluster))
+		return nil
+	})
+}
+
+// runScripts runs the scripts of a directory of testdata.
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
+	t.Helper()
+	scripts, err := filepath.Glob(filepath.Join("testdata", dir, "*.txtar"))
 	require.NoError(t, err)
 	require.NotEmpty(t, scripts)
 	testscript.Run(t, testscript.Params{
 		Files: scripts,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "rt"))
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("NO_COLOR", "1")
-			return nil
+			return setup(env)
 		},
 		// An exit code is asserted with: code N gameday ...
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},

@@ -130,6 +130,33 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
+// TestNoPathToAnswers follows imports to the end: an answer that is reached through another package is reached as well.
+func TestNoPathToAnswers(t *testing.T) {
+	t.Parallel()
+	all := imports(t)
+	for start := range all {
+		if !below(start, "orchestrator/aci") && !below(start, "agents") {
+			continue
+		}
+		seen, next := map[string]bool{start: true}, []string{start}
+		for len(next) > 0 {
+			dir := next[0]
+			next = next[1:]
+			for _, name := range all[dir] {
+				rel, ours := strings.CutPrefix(name, module+"/")
+				if !ours || seen[rel] {
+					continue
+				}
+				if rel == "problems/truth" {
+					t.Errorf("%s reaches %s through %s: no code path may lead from an answer to an agent", start, rel, dir)
+				}
+				seen[rel] = true
+				next = append(next, rel)
+			}
+		}
+	}
+}
+
 func TestLayers(t *testing.T) {
 	t.Parallel()
 	for dir, names := range imports(t) {
