@@ -41,7 +41,7 @@ func TestTrials(t *testing.T) {
 	binaries, err := embedded.FindBinaries()
 	require.NoError(t, err)
 	runScripts(t, "trials", func(env *testscript.Env) error {
-		rt, err := os.MkdirTemp("", "gt-") // The script's own directory has too long a name for the sockets below it.
+		rt, err := os.MkdirTemp("", "gt-") //nolint:usetesting // The name of t.TempDir is too long for the sockets below it.
 		if err != nil {
 			return err
 		}
