@@ -52,6 +52,7 @@ generate: ## Generate code: protobuf, custom resource definitions
 .PHONY: test
 test: build ## Run all tests, also those on a whole cluster
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) test $(TEST_FLAGS) ./...
+	GAMEDAY_BIN_DIR=$(BIN) $(GO) test $(TEST_FLAGS) -tags trials -run TestTrials ./cmd/gameday
 
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/cmd/internal/cli"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
 func TestMain(m *testing.M) {
@@ -29,25 +28,6 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	runScripts(t, "script", func(env *testscript.Env) error {
 		env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "rt"))
-		return nil
-	})
-}
-
-// TestTrials runs the scripts that play trials on whole clusters.
-func TestTrials(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays trials on whole clusters")
-	}
-	binaries, err := embedded.FindBinaries()
-	require.NoError(t, err)
-	runScripts(t, "trials", func(env *testscript.Env) error {
-		rt, err := os.MkdirTemp("", "gt-") //nolint:usetesting // The name of t.TempDir is too long for the sockets below it.
-		if err != nil {
-			return err
-		}
-		env.Defer(func() { _ = os.RemoveAll(rt) })
-		env.Setenv("XDG_RUNTIME_DIR", rt)
-		env.Setenv("GAMEDAY_BIN_DIR", filepath.Dir(binaries.Cluster))
 		return nil
 	})
 }
