@@ -40,8 +40,10 @@ var _ faults.Fault = (*kept)(nil)
 
 // Inject starts the loop and waits until every pod that is on the node now is affected. The loop runs until Recover.
 func (f *kept) Inject(ctx context.Context, env faults.Env) error {
-	if err := f.findOwners(ctx, env); err != nil {
-		return err
+	if !f.running() { // Once: by now labels may have been changed, and the loop reads what was found.
+		if err := f.findOwners(ctx, env); err != nil {
+			return err
+		}
 	}
 	f.start(ctx, env)
 	var missing []string
