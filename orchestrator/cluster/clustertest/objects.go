@@ -3,7 +3,9 @@ package clustertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,8 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
+
+	"github.com/gameday-bench/gameday/workloads"
 )
 
 // fieldManager is who the tests are for server-side apply.
@@ -76,4 +80,23 @@ func (r *Rig) Client(object *unstructured.Unstructured) dynamic.ResourceInterfac
 		object.SetNamespace(r.Namespace)
 	}
 	return r.Dynamic.Resource(mapping.Resource).Namespace(object.GetNamespace())
+}
+
+// Create makes one object, as soon as its kind is served: that of a definition which has just been made is not at once.
+func (r *Rig) Create(text string) {
+	r.T.Helper()
+	object := r.Decode(text)[0]
+	r.Eventually("the object is created", func() (bool, string) {
+		_, err := r.Client(object).Create(r.T.Context(), object, metav1.CreateOptions{})
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// Install puts an add-on on the cluster, in its own namespace, and waits until it is ready. It goes with the test.
+func (r *Rig) Install(app workloads.App, namespace string) {
+	r.T.Helper()
+	env := workloads.Env{Kubernetes: r.Kube, Dynamic: r.Dynamic, REST: r.REST, Namespace: namespace, Log: slog.New(slog.DiscardHandler)}
+	r.T.Cleanup(func() { require.NoError(r.T, app.Remove(context.Background(), env)) })
+	require.NoError(r.T, app.Deploy(r.T.Context(), env))
+	require.NoError(r.T, app.Ready(r.T.Context(), env))
 }

@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"testing"
 	"time"
@@ -20,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
-	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/ingress"
 )
 
@@ -103,10 +101,7 @@ func (a *authority) put(ctx context.Context, s *clustertest.Site, end time.Time)
 // openFrontDoor installs the controller, the Ingress and its users, until the test ends.
 func openFrontDoor(t *testing.T, s *clustertest.Site) *authority {
 	t.Helper()
-	env := workloads.Env{Kubernetes: s.Kube, Dynamic: s.Dynamic, REST: s.REST, Namespace: ingress.Namespace, Log: slog.New(slog.DiscardHandler)}
-	t.Cleanup(func() { require.NoError(t, ingress.New().Remove(context.Background(), env)) })
-	require.NoError(t, ingress.New().Deploy(t.Context(), env))
-	require.NoError(t, ingress.New().Ready(t.Context(), env))
+	s.Install(ingress.New(), ingress.Namespace)
 	svc, err := s.Kube.CoreV1().Services(ingress.Namespace).Get(t.Context(), ingress.Service, metav1.GetOptions{})
 	require.NoError(t, err)
 	a := newAuthority(t)

@@ -3,7 +3,6 @@ package faultprobes
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -14,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
-	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/cacheoperator"
 )
 
@@ -40,11 +38,8 @@ func (o operated) with(t *testing.T) operated { return operated{o.With(t)} }
 func operate(t *testing.T, s *clustertest.Site) operated {
 	t.Helper()
 	o := operated{s}
-	env := workloads.Env{Kubernetes: s.Kube, Dynamic: s.Dynamic, REST: s.REST, Namespace: cacheoperator.Namespace, Log: slog.New(slog.DiscardHandler)}
-	t.Cleanup(func() { require.NoError(t, cacheoperator.New().Remove(context.Background(), env)) })
-	require.NoError(t, cacheoperator.New().Deploy(t.Context(), env))
-	require.NoError(t, cacheoperator.New().Ready(t.Context(), env))
-	o.create(managed)
+	s.Install(cacheoperator.New(), cacheoperator.Namespace)
+	o.Create(managed)
 	o.ready()
 	use := func(address string) {
 		_, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).Patch(context.Background(), "rate-config", types.MergePatchType,
@@ -59,16 +54,6 @@ func operate(t *testing.T, s *clustertest.Site) operated {
 	s.Available("rate")
 	o.served()
 	return o
-}
-
-// create makes a Cache, as soon as its definition is served.
-func (o operated) create(text string) {
-	o.T.Helper()
-	object := o.Decode(text)[0]
-	o.Eventually("the cache is created", func() (bool, string) {
-		_, err := o.Client(object).Create(o.T.Context(), object, metav1.CreateOptions{})
-		return err == nil, fmt.Sprint(err)
-	})
 }
 
 // patch changes the Cache's specification.
@@ -168,12 +153,12 @@ func TestOperator(t *testing.T) {
 	t.Run("storage of a class that is not", func(t *testing.T) {
 		o := o.with(t)
 		o.remove()
-		o.create(managed + "  storage: {className: ultra-fast, size: 16Mi}\n")
+		o.Create(managed + "  storage: {className: ultra-fast, size: 16Mi}\n")
 		o.Value("failures of the cache", lookups("error"), some)
 		o.Value("a claim without a volume", `kube_persistentvolumeclaim_status_phase{namespace="hotel",persistentvolumeclaim="data-rates-0",phase="Pending"}`, some)
 		o.remove()
 		require.NoError(t, o.Kube.CoreV1().PersistentVolumeClaims(o.Namespace).Delete(t.Context(), "data-rates-0", metav1.DeleteOptions{}))
-		o.create(managed)
+		o.Create(managed)
 		o.ready()
 		o.served()
 	})

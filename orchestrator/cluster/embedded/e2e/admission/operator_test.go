@@ -1,9 +1,7 @@
 package admission
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
-	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/cacheoperator"
 	"github.com/gameday-bench/gameday/workloads/cacheoperator/api/v1alpha1"
 )
@@ -33,21 +30,8 @@ type caches struct {
 func newCaches(t *testing.T) caches {
 	t.Helper()
 	r := fixture.Rig(t)
-	env := workloads.Env{Kubernetes: r.Kube, Dynamic: r.Dynamic, REST: r.REST, Namespace: cacheoperator.Namespace, Log: slog.New(slog.DiscardHandler)}
-	t.Cleanup(func() { require.NoError(t, cacheoperator.New().Remove(context.Background(), env)) })
-	require.NoError(t, cacheoperator.New().Deploy(t.Context(), env))
-	require.NoError(t, cacheoperator.New().Ready(t.Context(), env))
+	r.Install(cacheoperator.New(), cacheoperator.Namespace)
 	return caches{r}
-}
-
-// create makes a Cache as soon as its definition is served.
-func (c caches) create(text string) {
-	c.T.Helper()
-	object := c.Decode(text)[0]
-	c.Eventually("the cache is created", func() (bool, string) {
-		_, err := c.Client(object).Create(c.T.Context(), object, metav1.CreateOptions{})
-		return err == nil, fmt.Sprint(err)
-	})
 }
 
 // status waits until holds is true for the status that tells of the newest generation.
@@ -72,7 +56,7 @@ func TestOperator(t *testing.T) {
 		_, err := c.Client(refused).Create(t.Context(), refused, metav1.CreateOptions{})
 		return apierrors.IsInvalid(err), fmt.Sprint(err)
 	})
-	c.create(sessions)
+	c.Create(sessions)
 	c.status("both servers are ready", func(s v1alpha1.CacheStatus) bool {
 		return s.ReadyReplicas == 2 && s.Conditions[0].Status == metav1.ConditionTrue && s.Conditions[1].Status == metav1.ConditionTrue
 	})

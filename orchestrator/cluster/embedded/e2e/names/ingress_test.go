@@ -3,7 +3,6 @@ package names
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -11,16 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
-	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/ingress"
 )
 
-// installIngress puts the controller on the cluster, which keeps it, and returns the address of its Service.
+// installIngress puts the controller on the cluster and returns the address of its Service.
 func installIngress(r *clustertest.Rig) string {
 	r.T.Helper()
-	env := workloads.Env{Kubernetes: r.Kube, Dynamic: r.Dynamic, REST: r.REST, Namespace: ingress.Namespace, Log: slog.New(slog.DiscardHandler)}
-	require.NoError(r.T, ingress.New().Deploy(r.T.Context(), env))
-	require.NoError(r.T, ingress.New().Ready(r.T.Context(), env))
+	r.Install(ingress.New(), ingress.Namespace)
 	svc, err := r.Kube.CoreV1().Services(ingress.Namespace).Get(r.T.Context(), ingress.Service, metav1.GetOptions{})
 	require.NoError(r.T, err)
 	return svc.Spec.ClusterIP
