@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ func loadCatalogs(packs []string) (*catalogs, error) {
 	var list yamlx.ErrorList
 	var err error
 	for _, pack := range packs {
+		if info, err := os.Stat(pack); err != nil || !info.IsDir() {
+			list = append(list, yamlx.Problem{File: pack, Message: "no such directory: --catalog wants that of a private pack"})
+		}
 		if err := agentcatalog.RegisterPack(pack); err != nil {
 			addTo(&list, err)
 		}
