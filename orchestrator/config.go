@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"encoding/json"
 	"log/slog"
+	"runtime"
 
 	"k8s.io/utils/clock"
 
@@ -29,6 +30,9 @@ type RunConfig struct {
 	Twins bool `json:"twins"`
 	// Concurrency is how many trials run at a time, each on a cluster of its own; at least 1.
 	Concurrency int `json:"concurrency"`
+	// Starts is how many of them bring up their system at the same time; the others wait for their turn before they
+	// begin. 0 means one for every two processors, at least one.
+	Starts int `json:"starts,omitempty"`
 	// Cluster is the kind of cluster: embedded.
 	Cluster string `json:"cluster"`
 	Nodes   int    `json:"nodes,omitempty"`
@@ -70,6 +74,9 @@ type Runner struct {
 func (c *RunConfig) defaults() {
 	c.Attempts = max(c.Attempts, 1)
 	c.Concurrency = max(c.Concurrency, 1)
+	if c.Starts < 1 {
+		c.Starts = max(runtime.GOMAXPROCS(0)/2, 1)
+	}
 	if len(c.Seeds) == 0 {
 		c.Seeds = []int64{0}
 	}

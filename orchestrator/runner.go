@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -42,13 +40,6 @@ func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, e
 		jobs = append(jobs, job{Trial: t})
 	}
 	return r.finish(store, r.playAll(ctx, config, store, jobs))
-}
-
-// job is a trial that is to be played.
-type job struct {
-	scenarios.Trial
-	// tries is how often it has failed for our own reasons already.
-	tries int
 }
 
 func (r *Runner) withDefaults() *Runner {
@@ -88,63 +79,8 @@ func (r *Runner) validate(config RunConfig) error {
 	return errors.Join(all...)
 }
 
-// playAll runs the trials on as many workers as asked for.
-func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, jobs []job) error {
-	queue := make(chan job)
-	failures := make(chan error, config.Concurrency)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var workers sync.WaitGroup
-	for range config.Concurrency {
-		workers.Go(func() {
-			for a := range queue {
-				if err := r.playWithRetries(ctx, config, store, a); err != nil {
-					// A record that cannot be written ends the run: what goes on would be lost.
-					failures <- err
-					cancel(err)
-					return
-				}
-			}
-		})
-	}
-	for _, a := range jobs {
-		select {
-		case queue <- a:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	close(queue)
-	workers.Wait()
-	close(failures)
-	var all []error
-	for err := range failures {
-		all = append(all, err)
-	}
-	if len(all) == 0 && ctx.Err() != nil {
-		all = append(all, errs.With(errs.Interrupted, fmt.Errorf("run trials: %w", context.Cause(ctx))))
-	}
-	return errors.Join(all...)
-}
-
-// playWithRetries plays one trial, and again while it fails for our own reasons and retries are left.
-func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, a job) error {
-	for try := a.tries; ; try++ {
-		record, err := r.playOnce(ctx, config, store, a.Trial)
-		if err != nil {
-			return fmt.Errorf("record trial %s: %w", a.Key, err)
-		}
-		if !record.Status.Retryable() || try >= config.InfraRetries || ctx.Err() != nil {
-			return nil //nolint:nilerr // Its record says how it ended; that the run was interrupted is said once, for all.
-		}
-		r.Observer.Event(Event{Time: r.now(), Type: TrialRetried, Trial: a.String(), Message: string(record.Status)})
-	}
-}
-
-// playOnce plays one try of a trial and writes its record.
-func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.Store, a scenarios.Trial) (results.TrialRecord, error) {
+// playOnce plays one try of a trial and writes its record. It calls up once its system stands, or will not.
+func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.Store, a scenarios.Trial, up func()) (results.TrialRecord, error) {
 	dir, err := store.OpenTrial(a.Key)
 	if err != nil {
 		return results.TrialRecord{}, err
@@ -157,6 +93,7 @@ func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.
 		return results.TrialRecord{}, err
 	}
 	t := r.newTrial(config, resolved, a, dir, rec)
+	t.up = up
 	out := t.run(ctx)
 	record := t.record(out, resolved, a, began, r.now())
 	if record.Digest, err = r.identity(config, a.Key, a.Seed); err != nil {

@@ -34,6 +34,8 @@ type trial struct {
 	agent func() (agents.Agent, error)
 	open  func(ctx context.Context, brief agents.Brief) (session, error)
 	brief func() (agents.Brief, error)
+	// up, when set, is called once the system stands: others may bring up theirs.
+	up func()
 	// collect, when set, keeps logs before the cluster is gone.
 	collect func(ctx context.Context) error
 
@@ -96,6 +98,9 @@ func (t *trial) play(ctx context.Context) outcome {
 func (t *trial) prepare(ctx context.Context) error {
 	if err := t.phases.run(ctx, Deploy, t.env.deploy); err != nil {
 		return err
+	}
+	if t.up != nil {
+		t.up()
 	}
 	if err := t.phases.run(ctx, Baseline, t.env.proveHealthy); err != nil {
 		return err
