@@ -122,6 +122,9 @@ func runContainer(ctx context.Context, registry *Registry, shell Shell, path str
 		tree.Interpose(conditions)
 		clk = conditions.Clock()
 	}
+	if err := tree.Confine(c); err != nil {
+		return usage("%w", err)
+	}
 	hosts := func() (io.ReadCloser, error) { return tree.Open("/etc/hosts") }
 	net, err := sandbox.Inherited(&sandbox.Resolver{ResolvConf: c.ResolvConf, Hosts: hosts, Env: c.Env})
 	if err != nil {
