@@ -2,7 +2,6 @@ package faultprobes
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -16,22 +15,14 @@ import (
 
 const clusterDNS = "k8s-app=kube-dns"
 
-// scaleDNS sets the number of CoreDNS's replicas.
-func scaleDNS(ctx context.Context, s *clustertest.Site, replicas int) {
-	s.T.Helper()
-	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	_, err := s.Kube.AppsV1().Deployments(metav1.NamespaceSystem).Patch(ctx, "coredns", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	require.NoError(s.T, err)
-}
-
 // TestDNSScaledToZero: connections are made anew all the time, and then nobody is found.
 func TestDNSScaledToZero(t *testing.T) {
 	s := fixture.Site(t, rate)
-	t.Cleanup(func() { scaleDNS(context.Background(), s, 2) })
-	scaleDNS(t.Context(), s, 0)
+	t.Cleanup(func() { scale(context.Background(), s, metav1.NamespaceSystem, "coredns", 2) })
+	scale(t.Context(), s, metav1.NamespaceSystem, "coredns", 0)
 	s.Misses("availability")
 	s.Value("no replica of CoreDNS", `kube_deployment_status_replicas_available{namespace="kube-system",deployment="coredns"}`, func(v float64) bool { return v == 0 })
-	scaleDNS(t.Context(), s, 2)
+	scale(t.Context(), s, metav1.NamespaceSystem, "coredns", 2)
 	s.Healthy()
 }
 
