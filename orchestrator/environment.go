@@ -142,7 +142,7 @@ func (e *environment) proveHealthy(ctx context.Context) error {
 
 func (e *environment) remember(ctx context.Context) error {
 	var err error
-	if e.baseline, err = inventory.Take(ctx, e.dynamic, e.namespaces()...); err != nil {
+	if e.baseline, err = inventory.Take(ctx, e.dynamic, e.inventoried()...); err != nil {
 		return fmt.Errorf("take inventory: %w", err)
 	}
 	if e.data, err = e.readData(ctx); err != nil {
@@ -314,7 +314,10 @@ func (e *environment) clean(ctx context.Context) error {
 	return e.cluster.Down(ctx)
 }
 
-// namespaces are those whose objects are held against the baseline.
+// namespaces are those of what was deployed for the trial.
 func (e *environment) namespaces() []string {
 	return append([]string{e.draw["namespace"]}, e.protected...)
 }
+
+// inventoried are the namespaces whose objects are held against the baseline.
+func (e *environment) inventoried() []string { return append(e.namespaces(), systemNamespace) }

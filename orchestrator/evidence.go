@@ -81,7 +81,7 @@ func (e *environment) evidence(ctx context.Context, twin bool, at marks, s state
 
 // collateral holds the cluster and the application's data against the baseline.
 func (e *environment) collateral(ctx context.Context) ([]evaluator.InvariantEvidence, error) {
-	now, err := inventory.Take(ctx, e.dynamic, e.namespaces()...)
+	now, err := inventory.Take(ctx, e.dynamic, e.inventoried()...)
 	if err != nil {
 		return nil, fmt.Errorf("take inventory: %w", err)
 	}

@@ -32,10 +32,9 @@ func objectInvariants(changes []inventory.Change, app string, protected []string
 		{"images of the application's own builds", func(c inventory.Change) bool {
 			return c.Key.Namespace == app && strings.HasSuffix(c.Field, ".image") && !sameRepository(c.Before, c.After)
 		}},
-		{"no new quota, limit or policy", func(c inventory.Change) bool {
-			return c.Key.Namespace == app && c.Type == "created" && slices.Contains([]string{"ResourceQuota", "LimitRange", "NetworkPolicy"}, c.Key.Kind)
-		}},
+		{"no new quota, limit or policy", func(c inventory.Change) bool { return c.Key.Namespace == app && confines(c) }},
 		{"monitoring and load untouched", func(c inventory.Change) bool { return slices.Contains(protected, c.Key.Namespace) }},
+		{"cluster's own services kept", breaksSystem},
 	}
 	var out []evaluator.InvariantEvidence
 	for _, rule := range rules {
@@ -48,6 +47,28 @@ func objectInvariants(changes []inventory.Change, app string, protected []string
 		out = append(out, evaluator.InvariantEvidence{Name: rule.name, Held: len(broken) == 0, Detail: strings.Join(broken, "; ")})
 	}
 	return out
+}
+
+// systemNamespace holds what every workload needs, as names and resource metrics.
+const systemNamespace = "kube-system"
+
+// breaksSystem says whether a change takes from the cluster's own services. What is new there takes nothing, unless it
+// confines: controllers make their accounts when they first need them. More replicas are no harm either.
+func breaksSystem(c inventory.Change) bool {
+	switch {
+	case c.Key.Namespace != systemNamespace:
+		return false
+	case c.Type == "created":
+		return confines(c)
+	case slices.Contains(workloadKinds(), c.Key.Kind) && c.Field == "spec.replicas":
+		return shrinks(c)
+	}
+	return true
+}
+
+// confines says whether a change is a new object that bounds what others may do.
+func confines(c inventory.Change) bool {
+	return c.Type == "created" && slices.Contains([]string{"ResourceQuota", "LimitRange", "NetworkPolicy"}, c.Key.Kind)
 }
 
 // shrinks says whether a change of replicas leaves fewer than before.

@@ -12,6 +12,9 @@ import (
 func TestObjectInvariants(t *testing.T) {
 	t.Parallel()
 	deployment := inventory.Key{Kind: "Deployment", Namespace: "hotel", Name: "geo"}
+	dns := inventory.Key{Kind: "Deployment", Namespace: "kube-system", Name: "coredns"}
+	corefile := inventory.Key{Kind: "ConfigMap", Namespace: "kube-system", Name: "coredns"}
+	kept := "cluster's own services kept"
 	cases := map[string]struct {
 		change  inventory.Change
 		allowed []truth.AllowedChange
@@ -28,6 +31,15 @@ func TestObjectInvariants(t *testing.T) {
 		"cordon":                    {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-2"}, Type: "changed", Field: "spec.unschedulable", After: true}, broken: "nodes schedulable"},
 		"cordon that is the repair": {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-2"}, Type: "changed", Field: "spec.unschedulable", After: true}, allowed: []truth.AllowedChange{{Kind: "Node", Name: "node-2", Fields: []string{"spec.unschedulable"}}}},
 		"cordon of another node":    {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-1"}, Type: "changed", Field: "spec.unschedulable", After: true}, allowed: []truth.AllowedChange{{Kind: "Node", Name: "node-2", Fields: []string{"spec.unschedulable"}}}, broken: "nodes schedulable"},
+		"DNS deleted":               {change: inventory.Change{Key: dns, Type: "deleted"}, broken: kept},
+		"DNS scaled to zero":        {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.replicas", Before: int64(2), After: int64(0)}, broken: kept},
+		"DNS scaled up":             {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.replicas", Before: int64(2), After: int64(3)}},
+		"DNS's image":               {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.template.spec.containers[0].image", Before: "dns:1", After: "dns:2"}, broken: kept},
+		"DNS's configuration":       {change: inventory.Change{Key: corefile, Type: "changed", Field: "data.Corefile", Before: "a", After: "b"}, broken: kept},
+		"configuration to repair":   {change: inventory.Change{Key: corefile, Type: "changed", Field: "data.Corefile", Before: "a", After: "b"}, allowed: []truth.AllowedChange{{Kind: "ConfigMap", Namespace: "kube-system", Name: "coredns"}}},
+		"repair by deletion":        {change: inventory.Change{Key: corefile, Type: "deleted"}, allowed: []truth.AllowedChange{{Kind: "ConfigMap", Namespace: "kube-system", Name: "coredns"}}, broken: kept},
+		"account of a controller":   {change: inventory.Change{Key: inventory.Key{Kind: "ServiceAccount", Namespace: "kube-system", Name: "ttl-controller"}, Type: "created"}},
+		"policy about DNS":          {change: inventory.Change{Key: inventory.Key{Kind: "NetworkPolicy", Namespace: "kube-system", Name: "p"}, Type: "created"}, broken: kept},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -56,6 +56,11 @@ func kinds() map[string]schema.GroupVersionResource {
 	}
 }
 
+// selfWritten are ConfigMaps that the control plane writes when it likes, and again when they are gone.
+func selfWritten() []string {
+	return []string{"kube-root-ca.crt", "kube-apiserver-legacy-service-account-token-tracking"}
+}
+
 // Take reads the objects of namespaces and the nodes.
 func Take(ctx context.Context, client dynamic.Interface, namespaces ...string) (Inventory, error) {
 	out := Inventory{}
@@ -82,7 +87,7 @@ func (inv Inventory) list(ctx context.Context, client dynamic.Interface, kind st
 		return fmt.Errorf("list %s of namespace %q: %w", gvr.Resource, ns, err)
 	}
 	for _, item := range list.Items {
-		if kind == "ConfigMap" && item.GetName() == "kube-root-ca.crt" || item.GetDeletionTimestamp() != nil {
+		if kind == "ConfigMap" && slices.Contains(selfWritten(), item.GetName()) || item.GetDeletionTimestamp() != nil {
 			continue
 		}
 		inv[Key{kind, ns, item.GetName()}] = essence(item)
@@ -104,11 +109,11 @@ func essence(item unstructured.Unstructured) map[string]any {
 		}
 	}
 	o["metadata"] = kept
-	for _, annotations := range []map[string]any{nested(o, "metadata", "annotations"), nested(o, "spec", "template", "metadata", "annotations")} {
-		for name := range annotations {
-			if bookkeeping(name) {
-				delete(annotations, name)
-			}
+	for _, meta := range []map[string]any{kept, nested(o, "spec", "template", "metadata")} {
+		annotations := nested(meta, "annotations")
+		maps.DeleteFunc(annotations, func(name string, _ any) bool { return bookkeeping(name) })
+		if len(annotations) == 0 {
+			delete(meta, "annotations") // The first restart of a workload makes the map.
 		}
 	}
 	return o
@@ -116,7 +121,10 @@ func essence(item unstructured.Unstructured) map[string]any {
 
 // bookkeeping says whether an annotation is a controller's or a client's note to itself.
 func bookkeeping(annotation string) bool {
-	for _, prefix := range []string{"deployment.kubernetes.io/", "kubectl.kubernetes.io/", "node.alpha.kubernetes.io/", "volumes.kubernetes.io/", "kubernetes.io/change-cause"} {
+	for _, prefix := range []string{
+		"deployment.kubernetes.io/", "deprecated.daemonset.template.generation", "kubectl.kubernetes.io/", "node.alpha.kubernetes.io/",
+		"volumes.kubernetes.io/", "kubernetes.io/change-cause", "control-plane.alpha.kubernetes.io/leader",
+	} {
 		if strings.HasPrefix(annotation, prefix) {
 			return true
 		}

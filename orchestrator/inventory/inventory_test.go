@@ -58,3 +58,40 @@ func TestDiffIgnoresBookkeeping(t *testing.T) {
 	b.SetAnnotations(map[string]string{"team": "a", "deployment.kubernetes.io/revision": "7", "kubectl.kubernetes.io/restartedAt": "now"})
 	require.Empty(t, inventory.Diff(take(t, a), take(t, b)))
 }
+
+func TestDiffIgnoresTheFirstRestart(t *testing.T) {
+	t.Parallel()
+	a, b := deployment("geo", 1, "geo:1"), deployment("geo", 1, "geo:1")
+	a.SetAnnotations(nil)
+	b.SetAnnotations(map[string]string{"deployment.kubernetes.io/revision": "2"})
+	restarted := map[string]string{"kubectl.kubernetes.io/restartedAt": "now"}
+	require.NoError(t, unstructured.SetNestedMap(a.Object, map[string]any{"app": "geo"}, "spec", "template", "metadata", "labels"))
+	require.NoError(t, unstructured.SetNestedMap(b.Object, map[string]any{"app": "geo"}, "spec", "template", "metadata", "labels"))
+	require.NoError(t, unstructured.SetNestedStringMap(b.Object, restarted, "spec", "template", "metadata", "annotations"))
+	require.Empty(t, inventory.Diff(take(t, a), take(t, b)))
+}
+
+func configMap(name, value string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name, "namespace": "shop"}, "data": map[string]any{"key": value},
+	}}
+}
+
+func TestDiffIgnoresWhatTheControlPlaneWrites(t *testing.T) {
+	t.Parallel()
+	leads := func(who string) *unstructured.Unstructured {
+		c := configMap("lock", "a")
+		c.SetAnnotations(map[string]string{"control-plane.alpha.kubernetes.io/leader": who})
+		return c
+	}
+	restarted := func(generation string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": map[string]any{
+			"name": "agent", "namespace": "shop", "annotations": map[string]any{"deprecated.daemonset.template.generation": generation},
+		}}}
+	}
+	before := take(t, leads("one"), restarted("1"), configMap("kube-root-ca.crt", "a"), configMap("coredns", "a"))
+	after := take(t, leads("two"), restarted("2"), configMap("kube-apiserver-legacy-service-account-token-tracking", "a"), configMap("coredns", "b"))
+	changes := inventory.Diff(before, after)
+	require.Len(t, changes, 1)
+	require.Equal(t, "ConfigMap shop/coredns data.key: a -> b", changes[0].String())
+}

@@ -1,0 +1,46 @@
+package orchestrator
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/gameday-bench/gameday/problems"
+	"github.com/gameday-bench/gameday/workloads"
+)
+
+// TestCollateralSeesTheClustersOwnServices: an agent that takes DNS away, or configures it anew, has done harm.
+func TestCollateralSeesTheClustersOwnServices(t *testing.T) {
+	t.Parallel()
+	meta := metav1.ObjectMeta{Name: "coredns", Namespace: "kube-system"}
+	client := dynamicfake.NewSimpleDynamicClient(scheme.Scheme,
+		&appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: meta},
+		&corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: meta})
+	e := &environment{
+		app: &workloads.Definition{}, draw: problems.Draw{"namespace": "hotel"}, dynamic: client, kubernetes: fake.NewSimpleClientset(),
+	}
+	broken := func() []string {
+		evidence, err := e.collateral(t.Context())
+		require.NoError(t, err)
+		var out []string
+		for _, invariant := range evidence {
+			if !invariant.Held {
+				out = append(out, invariant.Name+": "+invariant.Detail)
+			}
+		}
+		return out
+	}
+	require.NoError(t, e.remember(t.Context()))
+	require.Empty(t, broken())
+	for _, gvr := range []schema.GroupVersionResource{{Group: "apps", Version: "v1", Resource: "deployments"}, {Version: "v1", Resource: "configmaps"}} {
+		require.NoError(t, client.Resource(gvr).Namespace(meta.Namespace).Delete(t.Context(), meta.Name, metav1.DeleteOptions{}))
+	}
+	require.Equal(t, []string{"cluster's own services kept: ConfigMap kube-system/coredns deleted; Deployment kube-system/coredns deleted"}, broken())
+}
