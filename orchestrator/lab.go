@@ -106,16 +106,25 @@ func brief(p problems.Problem, app *workloads.Definition, draw problems.Draw, a 
 
 // openSession opens the agent-cloud interface on the environment's cluster.
 func openSession(ctx context.Context, e *environment, b agents.Brief, transcript func(aci.Entry) error) (session, error) {
-	config := e.cluster.RESTConfig()
-	prometheus, jaeger, err := telemetry.Endpoints(config)
+	prometheus, jaeger, err := e.telemetry()
 	if err != nil {
 		return nil, err
 	}
 	return aci.Open(ctx, aci.Config{
-		Brief: b, Admin: config, Rules: proxy.DefaultRules(), Transcript: transcript, Log: e.log,
-		Prometheus: proxy.Endpoint{BaseURL: prometheus.URL, Transport: prometheus.Transport},
-		Jaeger:     proxy.Endpoint{BaseURL: jaeger.URL, Transport: jaeger.Transport},
+		Brief: b, Admin: e.cluster.RESTConfig(), Rules: hidden(), Transcript: transcript, Log: e.log, Prometheus: prometheus, Jaeger: jaeger,
 	})
+}
+
+// hidden says what agents do not see.
+func hidden() proxy.Rules { return proxy.DefaultRules() }
+
+// telemetry is where the cluster's Prometheus and Jaeger are.
+func (e *environment) telemetry() (prometheus, jaeger proxy.Endpoint, err error) {
+	p, j, err := telemetry.Endpoints(e.cluster.RESTConfig())
+	if err != nil {
+		return prometheus, jaeger, err
+	}
+	return proxy.Endpoint{BaseURL: p.URL, Transport: p.Transport}, proxy.Endpoint{BaseURL: j.URL, Transport: j.Transport}, nil
 }
 
 // script is what the scripted agent plays: the truth, in the words of an agent.

@@ -3,10 +3,13 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/orchestrator/aci"
+	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
 	"github.com/gameday-bench/gameday/orchestrator/leak"
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
@@ -30,13 +33,36 @@ func (c *checker) leaks(ctx context.Context, env *environment) (string, error) {
 	for _, ref := range env.truth.Faults {
 		ids = append(ids, ref.ID)
 	}
-	findings, err := leak.Search(ctx, session, leak.NewVocabulary(ids...))
+	words := leak.NewVocabulary(ids...)
+	findings, err := leak.Search(ctx, session, words)
+	if err != nil {
+		return "", err
+	}
+	prometheus, jaeger, err := env.telemetry()
+	if err != nil {
+		return "", err
+	}
+	more, err := leak.SearchAPIs(ctx, shownOf(prometheus), shownOf(jaeger), words)
 	if err != nil {
 		return "", err
 	}
 	var found []string
-	for _, f := range findings {
+	for _, f := range append(findings, more...) {
 		found = append(found, f.String())
 	}
 	return strings.Join(found, "; "), nil
+}
+
+// shownOf reads an endpoint as an agent sees it.
+func shownOf(endpoint proxy.Endpoint) leak.API {
+	return func(ctx context.Context, path string, query url.Values) (string, error) {
+		code, body, err := endpoint.Get(ctx, path, query)
+		if err != nil {
+			return "", err
+		}
+		if code != http.StatusOK {
+			return "", fmt.Errorf("status %d: %.200s", code, body)
+		}
+		return string(hidden().FilterTelemetry(body)), nil
+	}
 }
