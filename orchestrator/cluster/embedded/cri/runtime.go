@@ -37,6 +37,7 @@ type PodNetwork struct {
 	ID              string
 	Namespace, Name string
 	Labels          map[string]string
+	Annotations     map[string]string
 	// Sysctls are those of the pod's security context.
 	Sysctls     map[string]string
 	HostNetwork bool

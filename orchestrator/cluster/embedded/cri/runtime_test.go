@@ -22,6 +22,8 @@ type fakeNetwork struct {
 	mu     sync.Mutex
 	pods   map[string]*fakePod
 	served int
+	asked  []PodNetwork
+	refuse error // what AddPod says.
 }
 
 type fakePod struct {
@@ -33,6 +35,9 @@ type fakePod struct {
 func (n *fakeNetwork) AddPod(_ context.Context, pod PodNetwork) (Pod, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.asked = append(n.asked, pod); n.refuse != nil {
+		return nil, n.refuse
+	}
 	if n.pods == nil {
 		n.pods = map[string]*fakePod{}
 	}

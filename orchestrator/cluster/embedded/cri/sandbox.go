@@ -101,7 +101,7 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	}
 	pod, err := r.cfg.Network.AddPod(ctx, PodNetwork{
 		ID: id, Namespace: config.GetMetadata().GetNamespace(), Name: config.GetMetadata().GetName(), Labels: config.Labels,
-		Sysctls: config.GetLinux().GetSysctls(), HostNetwork: s.hostNetwork(),
+		Annotations: config.Annotations, Sysctls: config.GetLinux().GetSysctls(), HostNetwork: s.hostNetwork(),
 	})
 	if err != nil {
 		_ = os.RemoveAll(s.dir)

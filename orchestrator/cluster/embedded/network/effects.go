@@ -92,7 +92,7 @@ func (l *link) change(edit func(*effectState)) error {
 	if old != nil && reflect.DeepEqual(l.state.qdiscs, state.qdiscs) {
 		e.queue = old.queue
 	} else if len(state.qdiscs) > 0 {
-		e.queue = newDevice(l, state.qdiscs)
+		e.queue = newDevice(l, state.qdiscs, l.leave)
 	}
 	l.state = state
 	l.install(e)

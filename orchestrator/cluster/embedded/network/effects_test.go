@@ -25,7 +25,7 @@ func packet(size int, mss uint16) frame {
 // testDevice makes a device whose tree the test drives itself.
 func testDevice(t *testing.T, qdiscs ...Qdisc) *device {
 	n := testNetwork(t, nil)
-	d := newDevice(n.host.link, qdiscs)
+	d := newDevice(n.host.link, qdiscs, n.route)
 	t.Cleanup(d.close)
 	return d
 }

@@ -59,6 +59,8 @@ type link struct {
 	addr       netip.Addr
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	effects    atomic.Pointer[effects] // nil when there are none.
+	// egress and ingress are the bandwidth limits at the node's end of the link; nil when there is none. They never change.
+	egress, ingress *device
 
 	// sent and received count what shortcuts carry past the stack.
 	sent, received counter
@@ -97,13 +99,31 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 			eff.queue.send(f, eff.class(&f.flow))
 			continue
 		}
-		l.net.route(f)
+		l.leave(f)
 	}
 	return pkts.Len(), nil
 }
 
-// deliver hands a packet to the stack, and takes over its reference.
+// leave takes over a packet that has left the pod's own network.
+func (l *link) leave(f frame) {
+	if l.egress != nil {
+		l.egress.send(f, -1)
+		return
+	}
+	l.net.route(f)
+}
+
+// deliver takes over a packet for the pod.
 func (l *link) deliver(f frame) {
+	if l.ingress != nil {
+		l.ingress.send(f, -1)
+		return
+	}
+	l.enter(f)
+}
+
+// enter hands a packet to the stack, and takes over its reference.
+func (l *link) enter(f frame) {
 	defer f.release()
 	if eff := l.effects.Load(); eff != nil && eff.drops(Input, &f.flow) {
 		return
@@ -120,6 +140,11 @@ func (l *link) shut() {
 	defer l.mu.Unlock()
 	l.state = effectState{}
 	l.install(nil)
+	for _, d := range []*device{l.egress, l.ingress} {
+		if d != nil {
+			d.close()
+		}
+	}
 }
 
 // Attach implements stack.LinkEndpoint.

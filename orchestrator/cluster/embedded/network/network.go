@@ -14,6 +14,7 @@
 //
 // Between the pods' eth0 and the switch is what a node does with its pods' packets: it tracks connections (Conntrack) and enforces
 // policies (SetPolicies). The packet effects act before it on the way out and behind it on the way in, inside the pod's own network.
+// A pod's bandwidth limits are in between: they shape what leaves the pod before it is tracked, and what is for the pod afterwards.
 //
 // Containers reach their pod's stack through the sandbox protocol (package sandbox, Pod.Serve); processes of the node through
 // Pod.DialContext and Pod.Listen. The package knows nothing of Kubernetes: package serviceproxy tells it about Services.
@@ -69,8 +70,10 @@ type Peer struct {
 type PodConfig struct {
 	// ID is the pod's unique identity, for example its sandbox ID.
 	ID string
-	// HostNetwork makes the pod share the node's own stack; LocalPorts is without effect then.
+	// HostNetwork makes the pod share the node's own stack; what follows is without effect then.
 	HostNetwork bool
+	// EgressRate and IngressRate limit what the pod sends and receives, in bytes per second; 0 means no limit.
+	EgressRate, IngressRate uint64
 	// LocalPorts are the ports for connections that name none (net.ipv4.ip_local_port_range); the zero range is Linux's default.
 	LocalPorts PortRange
 }

@@ -99,7 +99,7 @@ type discipline interface {
 
 // device is a link's queue: the root of its tree and what pulls packets out of it.
 type device struct {
-	link  *link
+	out   func(frame) // takes what leaves.
 	clock clock.WithDelayedExecution
 	start time.Time
 	rand  *rand.Rand
@@ -112,13 +112,13 @@ type device struct {
 	wake    time.Duration
 }
 
-func newDevice(l *link, list []Qdisc) *device {
+func newDevice(l *link, list []Qdisc, out func(frame)) *device {
 	a := l.addr.As4()
 	seed := l.net.cfg.Seed
 	if seed != 0 {
 		seed += uint64(a[2])<<8 | uint64(a[3])
 	}
-	d := &device{link: l, clock: l.net.clock, start: l.net.clock.Now(), rand: newRand(seed)}
+	d := &device{out: out, clock: l.net.clock, start: l.net.clock.Now(), rand: newRand(seed)}
 	global, filters := grouped(list)
 	var leaf discipline
 	if len(filters) > 0 {
@@ -189,7 +189,7 @@ func (d *device) run() {
 				f.release() // the receiver's checksum tells.
 				continue
 			}
-			d.link.net.route(f)
+			d.out(f)
 		}
 		d.mu.Lock()
 	}

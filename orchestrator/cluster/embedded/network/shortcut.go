@@ -194,7 +194,7 @@ func (s *splice) take(written uint64) []int {
 
 // direct says whether nothing at this end wants to see the connection's packets.
 func (s *splice) direct() bool {
-	return s.link.effects.Load() == nil && s.net.permits(s.ends)
+	return s.link.effects.Load() == nil && !s.link.limited() && s.net.permits(s.ends)
 }
 
 // grant lends the pipe that the process reads from to a peer that has sent so many bytes in packets: the descriptors of the pipe and of the

@@ -62,6 +62,7 @@ func (n *Network) newPodStack(addr netip.Addr, cfg PodConfig) (*podStack, error)
 		HandleLocal:        true,
 	})
 	st.link = newLink(n, addr)
+	st.link.limit(cfg.EgressRate, cfg.IngressRate)
 	if cfg.LocalPorts == (PortRange{}) {
 		cfg.LocalPorts = localPorts
 	}

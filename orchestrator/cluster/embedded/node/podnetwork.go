@@ -36,9 +36,16 @@ func (n podNetwork) AddPod(ctx context.Context, pod cri.PodNetwork) (cri.Pod, er
 // localPortRange is the one sysctl of a pod that the network has.
 const localPortRange = "net.ipv4.ip_local_port_range"
 
-// podConfig reads a pod's sysctls.
+// podConfig reads a pod's annotations and sysctls. On the host network neither counts.
 func podConfig(pod cri.PodNetwork) (network.PodConfig, error) {
 	cfg := network.PodConfig{ID: pod.ID, HostNetwork: pod.HostNetwork}
+	if pod.HostNetwork {
+		return cfg, nil
+	}
+	var err error
+	if cfg.IngressRate, cfg.EgressRate, err = bandwidth(pod.Annotations); err != nil {
+		return cfg, err
+	}
 	if text, ok := pod.Sysctls[localPortRange]; ok {
 		if _, err := fmt.Sscanf(text, "%d %d", &cfg.LocalPorts.First, &cfg.LocalPorts.Last); err != nil {
 			return cfg, fmt.Errorf("write sysctl key %s: invalid argument", localPortRange)
