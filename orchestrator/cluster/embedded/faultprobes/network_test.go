@@ -63,6 +63,21 @@ func template(ctx context.Context, s *clustertest.Site, patch string) {
 	require.NoError(s.T, err)
 }
 
+// TestBandwidthLimit: the annotation of the CNI bandwidth plugin with a figure in the wrong unit.
+func TestBandwidthLimit(t *testing.T) {
+	s := fixture.Site(t, rate)
+	limit := func(ctx context.Context, value string) {
+		template(ctx, s, `{"metadata":{"annotations":{"kubernetes.io/egress-bandwidth":`+value+`}}}`)
+	}
+	t.Cleanup(func() { limit(context.Background(), "null") })
+	limit(t.Context(), `"64k"`)
+	s.Available("frontend")
+	s.Misses("search-latency-p95")
+	limit(t.Context(), "null")
+	s.Available("frontend")
+	s.Healthy()
+}
+
 // TestLocalPortsRunOut: a pod with one local port holds one connection to an address, and cannot make the next before that one is gone.
 func TestLocalPortsRunOut(t *testing.T) {
 	s := fixture.Site(t, rate)
