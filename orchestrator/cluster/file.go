@@ -47,6 +47,10 @@ type NodeGroup struct {
 	PodPIDs int64 `yaml:"podPIDs,omitempty" json:"podPIDs,omitempty" check:"min=10"`
 	// MaxPods is how many pods the kubelet admits.
 	MaxPods int32 `yaml:"maxPods,omitempty" json:"maxPods,omitempty" check:"min=1"`
+	// MTU is that of eth0 of the node and its pods; 0 is Ethernet's. UplinkMTU is the largest packet between the node and others, and what is
+	// larger is lost; 0 loses nothing.
+	MTU       int `yaml:"mtu,omitempty" json:"mtu,omitempty" check:"min=576"`
+	UplinkMTU int `yaml:"uplinkMTU,omitempty" json:"uplinkMTU,omitempty" check:"min=576"`
 	// Labels and Taints are what the kubelet registers the node with.
 	Labels map[string]string `yaml:"labels,omitempty" json:"labels,omitempty"`
 	Taints []Taint           `yaml:"taints,omitempty" json:"taints,omitempty"`
@@ -157,6 +161,8 @@ func (c *checker) group(at string, g *NodeGroup) {
 	c.quantity(yamlx.Child(at, "cpu"), g.CPU, "1")
 	c.quantity(yamlx.Child(at, "memory"), g.Memory, "256Mi")
 	c.quantity(yamlx.Child(at, "disk"), g.Disk, "64Mi")
+	c.mtu(yamlx.Child(at, "mtu"), g.MTU)
+	c.mtu(yamlx.Child(at, "uplinkMTU"), g.UplinkMTU)
 	c.labels(yamlx.Child(at, "labels"), g.Labels)
 	for i, t := range g.Taints {
 		c.taint(yamlx.Index(yamlx.Child(at, "taints"), i), t)
@@ -172,6 +178,15 @@ func (c *checker) group(at string, g *NodeGroup) {
 	}
 	if g.Eviction != nil {
 		c.eviction(yamlx.Child(at, "eviction"), g.Eviction)
+	}
+}
+
+// maxMTU is that of Ethernet with jumbo frames.
+const maxMTU = 9000
+
+func (c *checker) mtu(path string, size int) {
+	if size > maxMTU {
+		c.fail(path, "%d bytes; at most %d", size, maxMTU)
 	}
 }
 

@@ -22,6 +22,8 @@ nodes:
     disk: 2Gi
     pids: 500
     maxPods: 20
+    mtu: 1450
+    uplinkMTU: 1400
     labels: {topology.kubernetes.io/zone: zone-z, example.com/disk: ssd}
     taints: [{key: dedicated, value: gpu, effect: NoSchedule}]
     devices: {nvidia.com/gpu: 4}
@@ -35,7 +37,7 @@ nodes:
 	require.Equal(t, "production", f.Fidelity)
 	require.Equal(t, [][]string{{"node-1", "node-2"}, {"gpu-1", "gpu-2"}, {"node-5"}}, cluster.NodeNames(f.Nodes))
 	require.Equal(t, cluster.NodeGroup{
-		Name: "gpu", Count: 2, CPU: "2", Memory: "1Gi", Disk: "2Gi", PIDs: 500, MaxPods: 20,
+		Name: "gpu", Count: 2, CPU: "2", Memory: "1Gi", Disk: "2Gi", PIDs: 500, MaxPods: 20, MTU: 1450, UplinkMTU: 1400,
 		Labels:  map[string]string{"topology.kubernetes.io/zone": "zone-z", "example.com/disk": "ssd"},
 		Taints:  []cluster.Taint{{Key: "dedicated", Value: "gpu", Effect: "NoSchedule"}},
 		Devices: map[string]int{"nvidia.com/gpu": 4},
@@ -53,6 +55,7 @@ func TestReadFileRefuses(t *testing.T) {
 		"unknown field": {"nodes: [{cpus: 2}]\n", `c.yaml:3:10: nodes[0].cpus: unknown field; did you mean "cpu"?`},
 		"quantity":      {"nodes:\n  - cpu: many\n    memory: 1Mi\n", "c.yaml:4:10: nodes[0].cpu: \"many\" is not a quantity like 2, 512Mi or 8Gi\nc.yaml:5:13: nodes[0].memory: must be at least 256Mi, got 1Mi"},
 		"count":         {"nodes: [{count: 0}]\n", "c.yaml:3:17: nodes[0].count: must be at least 1, got 0"},
+		"mtu":           {"nodes: [{mtu: 100}, {uplinkMTU: 9001}]\n", "c.yaml:3:15: nodes[0].mtu: must be at least 576, got 100\nc.yaml:3:33: nodes[1].uplinkMTU: 9001 bytes; at most 9000"},
 		"many":          {"nodes: [{count: 60}, {count: 41}]\n", "c.yaml:3:8: nodes: 101 nodes; at most 100"},
 		"same name":     {"nodes: [{}, {name: node-1}]\n", `c.yaml:3:13: nodes[1]: a second node would be called "node-1"`},
 		"name":          {"nodes: [{name: A_b}]\n", `nodes[0].name: "A_b" is not a name of a node`},

@@ -75,6 +75,7 @@ func nodeOf(g cluster.NodeGroup, name string, i int) spec.Node {
 	node := spec.Node{
 		Name: name, CPU: cmp.Or(g.CPU, nodeCPU), Memory: cmp.Or(g.Memory, nodeMemory), Disk: cmp.Or(g.Disk, nodeDisk),
 		PIDs: cmp.Or(g.PIDs, nodePIDs), PodPIDs: g.PodPIDs, MaxPods: cmp.Or(g.MaxPods, nodeMaxPods), Devices: g.Devices,
+		MTU: g.MTU, UplinkMTU: g.UplinkMTU,
 		Address: netip.AddrFrom4([4]byte{172, 18, 0, 10 + n}),
 		PodCIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, n, 0}), 24),
 		// 127.0.0.0/8 is all loopback on Linux: a daemon per node can listen on one and the same port.

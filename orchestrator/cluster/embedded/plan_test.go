@@ -90,3 +90,10 @@ func TestPlanRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestNodesHaveTheirMTU(t *testing.T) {
+	t.Parallel()
+	c, err := plan(cluster.Spec{Name: "x", NodeGroups: []cluster.NodeGroup{{MTU: 1450, UplinkMTU: 1400}, {}}}, "/tmp/x", nil)
+	require.NoError(t, err)
+	require.Equal(t, []int{1450, 1400, 0, 0}, []int{c.Nodes[0].MTU, c.Nodes[0].UplinkMTU, c.Nodes[1].MTU, c.Nodes[1].UplinkMTU})
+}

@@ -1,6 +1,11 @@
 package shell
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+
+	"github.com/gameday-bench/gameday/workloads/program"
+)
 
 // ip is ip [address|link] [show]: the loopback and the pod's interface. A program changes neither: it has no privilege over its
 // pod's network, as a container without CAP_NET_ADMIN.
@@ -33,7 +38,8 @@ func ip(c *command) int {
 	if addresses {
 		c.printf("    inet 127.0.0.1/8 scope host lo\n")
 	}
-	c.printf("2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue\n")
+	mtu, _ := program.ReadFile(c.sys.Files, "/sys/class/net/eth0/mtu") // Only a pod has one.
+	c.printf("2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu %s qdisc noqueue\n", cmp.Or(strings.TrimSpace(string(mtu)), "1500"))
 	if addresses {
 		for _, address := range own {
 			c.printf("    inet %s/32 scope global eth0\n", address)

@@ -160,6 +160,8 @@ func TestShell(t *testing.T) {
 		{name: "image command", script: `MYSQL_PWD=x mysql -e 'SELECT 1'; mysql`, want: "mysql -e|SELECT 1 pw=x\n", code: 3, errContains: "Access denied"},
 		{name: "command -v", script: `command -v curl sh; which nosuch || echo none; type mysql`, want: "/bin/curl\n/bin/sh\nnone\n/bin/mysql\n"},
 		{name: "ip", script: `ip link add dummy0 type dummy || ip a | grep -c inet`, want: "2\n", errContains: "ip: RTNETLINK answers: Operation not permitted"},
+		{name: "mtu", script: `ip link | grep -o 'eth0.* mtu [0-9]*'; mkdir -p /sys/class/net/eth0; echo 1450 >/sys/class/net/eth0/mtu; ip link | grep -o 'mtu 1[0-9]*'`,
+			want: "eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500\nmtu 1450\n"},
 		{name: "sums", script: `printf abc | sha256sum; printf abc | md5sum -`, want: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n900150983cd24fb0d6963f7d28e17f72  -\n"},
 		{name: "substitution and heredoc", script: "cat <<EOF\n$(hostname) $(whoami)\nEOF", want: "geo-1 root\n"},
 		{name: "function and while", script: `f() { echo "f:$1"; }; f x; while read a b; do echo "$b"; done <<EOF

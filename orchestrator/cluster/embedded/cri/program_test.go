@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -63,6 +64,13 @@ func runProgram(config string, rest []string) int {
 			return 70
 		}
 		fmt.Println(conditions.Clocks().Wall, conditions.Clocks().Monotonic, conditions.Before("read", "/tmp/x"))
+	case "mtu":
+		mtu, err := os.ReadFile(filepath.Join(c.Root, "sys/class/net/eth0/mtu"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 70
+		}
+		fmt.Print(string(mtu))
 	case "unended":
 		fmt.Print("no line feed")
 	case "long":

@@ -20,7 +20,7 @@ var rootDirs = []struct {
 	mode os.FileMode
 }{
 	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777 | os.ModeSticky}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
-	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys", 0o755},
+	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys/class/net/eth0", 0o755},
 	{"tmp", 0o777 | os.ModeSticky}, {"usr/bin", 0o755}, {"usr/local/bin", 0o755}, {"var/lib", 0o755},
 	{"var/log", 0o755}, {"var/run", 0o755}, {"var/tmp", 0o777 | os.ModeSticky},
 }
@@ -54,8 +54,9 @@ func (c *container) prepare() error {
 	_ = os.Chown(filepath.Join(root, homes[program.NonRoot]), program.NonRoot, program.NonRoot)
 	host := c.hostname()
 	for _, f := range []map[string]string{rootFiles, {
-		"etc/hostname": host + "\n",
-		"etc/hosts":    fmt.Sprintf("127.0.0.1\tlocalhost\n%s\t%s\n", c.sandbox.ip, host),
+		"etc/hostname":           host + "\n",
+		"etc/hosts":              fmt.Sprintf("127.0.0.1\tlocalhost\n%s\t%s\n", c.sandbox.ip, host),
+		"sys/class/net/eth0/mtu": fmt.Sprintln(c.sandbox.mtu),
 	}} {
 		for name, text := range f {
 			if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {

@@ -25,6 +25,8 @@ import (
 type Pod interface {
 	// IP is the pod's address.
 	IP() netip.Addr
+	// MTU is that of the pod's eth0.
+	MTU() int
 	// Serve speaks the sandbox protocol with one container process until conn closes.
 	Serve(conn *net.UnixConn)
 	// DialContext dials from inside the pod.

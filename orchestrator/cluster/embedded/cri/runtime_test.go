@@ -59,6 +59,8 @@ func (n *fakeNetwork) count() int {
 	return len(n.pods)
 }
 
+func (p *fakePod) MTU() int { return 1450 }
+
 func (p *fakePod) IP() netip.Addr { return p.ip }
 
 func (p *fakePod) Serve(conn *net.UnixConn) {

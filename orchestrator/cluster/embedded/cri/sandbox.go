@@ -28,6 +28,7 @@ type sandboxPod struct {
 	ready bool
 	pod   Pod
 	ip    string
+	mtu   int
 }
 
 func (s *sandboxPod) hostNetwork() bool {
@@ -107,7 +108,7 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 		_ = os.RemoveAll(s.dir)
 		return "", fmt.Errorf("failed to setup network for sandbox %q: %w", id, err)
 	}
-	s.pod, s.ready, s.ip = pod, true, pod.IP().String()
+	s.pod, s.ready, s.ip, s.mtu = pod, true, pod.IP().String(), pod.MTU()
 	r.mu.Lock()
 	r.sandboxes[id] = s
 	r.mu.Unlock()

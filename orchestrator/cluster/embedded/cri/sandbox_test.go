@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -33,4 +34,12 @@ func TestSandboxAsksTheNetwork(t *testing.T) {
 	dirs, err := os.ReadDir(filepath.Join(f.dir, "cri", "sandboxes"))
 	require.NoError(t, err)
 	require.Len(t, dirs, 1)
+}
+
+// TestContainersSeeTheirMTU: the interface is described where sysfs has it.
+func TestContainersSeeTheirMTU(t *testing.T) {
+	f := newFixture(t)
+	out, _, err := f.ExecSync(t.Context(), f.start(nil, "sleep"), []string{"mtu"}, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "1450\n", string(out))
 }

@@ -15,15 +15,16 @@ const (
 // limit shapes what the pod sends and receives, in bytes per second; 0 means no limit. It is called before the link is in use.
 func (l *link) limit(egress, ingress uint64) {
 	if egress > 0 {
-		l.egress = newDevice(l, []Qdisc{{TBF: limiter(egress)}}, l.net.route)
+		l.egress = newDevice(l, []Qdisc{{TBF: l.limiter(egress)}}, l.net.route)
 	}
 	if ingress > 0 {
-		l.ingress = newDevice(l, []Qdisc{{TBF: limiter(ingress)}}, l.enter)
+		l.ingress = newDevice(l, []Qdisc{{TBF: l.limiter(ingress)}}, l.enter)
 	}
 }
 
-func limiter(rate uint64) *TBF {
-	burst := min(max(rate/burstsPerSecond, leastBurst*(mtu+header.EthernetMinimumSize)), mostBurst)
+func (l *link) limiter(rate uint64) *TBF {
+	full := uint64(l.net.cfg.MTU + header.EthernetMinimumSize)
+	burst := min(max(rate/burstsPerSecond, leastBurst*full), mostBurst)
 	return &TBF{Rate: rate, Buffer: uint32(burst), Limit: uint32(burst + min(rate/queuesPerSecond, mostBurst))}
 }
 

@@ -92,7 +92,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 			continue
 		}
 		f := frame{flow: fl, pkt: stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: pkt.ToBuffer()})}
-		if pkt.GSOOptions.Type != stack.GSONone && f.pkt.Size() > mtu {
+		if pkt.GSOOptions.Type != stack.GSONone && f.pkt.Size() > l.net.cfg.MTU {
 			f.mss = pkt.GSOOptions.MSS
 		}
 		if eff != nil && eff.queue != nil {
@@ -160,9 +160,9 @@ func (l *link) Attach(d stack.NetworkDispatcher) {
 func (l *link) IsAttached() bool { return l.dispatcher.Load() != nil }
 
 // MTU implements stack.LinkEndpoint.
-func (*link) MTU() uint32 { return mtu }
+func (l *link) MTU() uint32 { return uint32(l.net.cfg.MTU) }
 
-// SetMTU implements stack.LinkEndpoint; the MTU is fixed.
+// SetMTU implements stack.LinkEndpoint; a running link keeps its own.
 func (*link) SetMTU(uint32) {}
 
 // GSOMaxSize implements stack.GSOEndpoint.

@@ -46,6 +46,10 @@ type Config struct {
 	Peers []Peer
 	// Forwards map a userspace address to a TCP address of the host, for example 172.18.0.2:6443 to 127.0.0.1:41234.
 	Forwards map[netip.AddrPort]string
+	// MTU is that of every eth0, the node's own too; 0 means 1500.
+	MTU int
+	// UplinkMTU is the largest packet between this node and others; 0 means that it is no smaller than MTU.
+	UplinkMTU int
 	// ConntrackMax is the size of the connection tracking table; 0 is the default.
 	ConntrackMax int
 	// KernelLog takes what Linux would write into its kernel log; may be nil.
@@ -118,6 +122,12 @@ func New(cfg Config) (*Network, error) {
 	}
 	if n.clock == nil {
 		n.clock = clock.RealClock{}
+	}
+	if n.cfg.MTU == 0 {
+		n.cfg.MTU = defaultMTU
+	}
+	if n.cfg.UplinkMTU == 0 {
+		n.cfg.UplinkMTU = n.cfg.MTU
 	}
 	if !cfg.NodeIP.Is4() || !cfg.PodCIDR.Addr().Is4() {
 		return nil, fmt.Errorf("start network of node %q: node address %s and pod range %s must be IPv4", cfg.NodeName, cfg.NodeIP, cfg.PodCIDR)

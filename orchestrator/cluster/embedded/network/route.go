@@ -31,10 +31,15 @@ func (n *Network) route(f frame) {
 		n.arp.add(f)
 		return
 	}
-	if n.wire != nil && n.wire.send(dst, f) {
+	if n.wire == nil {
+		f.release()
 		return
 	}
-	f.release()
+	for _, p := range n.passing(f) {
+		if !n.wire.send(dst, p) {
+			p.release()
+		}
+	}
 }
 
 // resolveTime is how long Linux asks for an address (3 probes, a second apart) before it reports the host unreachable.

@@ -93,7 +93,7 @@ func (c *shortcut) takenBack() bool {
 }
 
 // news is what has been written since it was last asked. A lease that has been taken away is forgotten then.
-func (c *shortcut) news() amount {
+func (c *shortcut) news(mtu int) amount {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lease == nil {
@@ -101,7 +101,7 @@ func (c *shortcut) news() amount {
 	}
 	over := c.lease.Revoked()
 	bytes, writes := c.lease.Written()
-	a := amountOf(bytes-c.bytes, writes-c.writes)
+	a := amountOf(bytes-c.bytes, writes-c.writes, mtu)
 	c.bytes, c.writes = bytes, writes
 	if over {
 		c.lease, c.unheard = nil, true
@@ -157,8 +157,8 @@ func (s *splice) detach() bool {
 
 // count enters what has come and gone by shortcuts into the books of the link.
 func (s *splice) count() {
-	s.link.sent.add(s.past.news())
-	s.link.received.add(s.lent.news())
+	s.link.sent.add(s.past.news(s.net.cfg.MTU))
+	s.link.received.add(s.lent.news(s.net.cfg.MTU))
 }
 
 // take gets the process a shortcut when it has written so many bytes in all: the descriptors of the pipe and of the lease, or none.
@@ -194,7 +194,7 @@ func (s *splice) take(written uint64) []int {
 
 // direct says whether nothing at this end wants to see the connection's packets.
 func (s *splice) direct() bool {
-	return s.link.effects.Load() == nil && !s.link.limited() && s.net.permits(s.ends)
+	return s.link.effects.Load() == nil && !s.link.limited() && !s.net.narrow(s.ends.remote.Addr()) && s.net.permits(s.ends)
 }
 
 // grant lends the pipe that the process reads from to a peer that has sent so many bytes in packets: the descriptors of the pipe and of the

@@ -309,7 +309,7 @@ func TestShortcutsAreCounted(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-written)
 	require.GreaterOrEqual(t, p.Traffic().TxBytes, sent.TxBytes+size)
-	require.GreaterOrEqual(t, p.Traffic().TxPackets, sent.TxPackets+size/mtu)
+	require.GreaterOrEqual(t, p.Traffic().TxPackets, sent.TxPackets+size/defaultMTU)
 	require.Eventually(t, func() bool { return q.Traffic().RxBytes >= received.RxBytes+size }, 10*time.Second, 10*time.Millisecond)
 }
 

@@ -31,9 +31,10 @@ type shortcuts struct {
 type amount struct{ bytes, packets uint64 }
 
 // amountOf is what so many bytes of so many writes would have been in packets.
-func amountOf(bytes, writes uint64) amount {
+func amountOf(bytes, writes uint64, mtu int) amount {
 	const header = 52 // IP header, TCP header and timestamps.
-	packets := max(writes, (bytes+mtu-header-1)/(mtu-header))
+	room := uint64(mtu) - header
+	packets := max(writes, (bytes+room-1)/room)
 	return amount{bytes: bytes + header*packets, packets: packets}
 }
 

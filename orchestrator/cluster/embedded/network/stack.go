@@ -20,8 +20,7 @@ const (
 	nicEth0 tcpip.NICID = 1
 	nicLo   tcpip.NICID = 2
 
-	// mtu is Ethernet's; TCP sends up to gsoSize at once, as it does on a veth pair with segmentation offload.
-	mtu     = 1500
+	// gsoSize is how much TCP sends at once, as it does on a veth pair with segmentation offload.
 	gsoSize = 65000
 
 	// timeWait is shorter than Linux's 60 s: every closed connection keeps an endpoint for so long, for every pod in one process.

@@ -281,9 +281,11 @@ func (n *Network) own(addr netip.Addr) bool {
 
 // arrive takes a packet from the wire: only this node's own addresses are served, so that packets cannot go in circles.
 func (n *Network) arrive(f frame) {
-	if n.own(netip.AddrFrom4(f.dst)) {
-		n.route(f)
+	if !n.own(netip.AddrFrom4(f.dst)) {
+		f.release()
 		return
 	}
-	f.release()
+	for _, p := range n.passing(f) {
+		n.route(p)
+	}
 }

@@ -152,6 +152,7 @@ func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handle
 func networkConfig(cluster *spec.Cluster, n spec.Node, log *slog.Logger) network.Config {
 	cfg := network.Config{
 		NodeName: n.Name, NodeIP: n.Address, PodCIDR: n.PodCIDR, WireSocket: cluster.WireSocket(n.Name),
+		MTU: n.MTU, UplinkMTU: n.UplinkMTU,
 		Forwards: map[netip.AddrPort]string{
 			netip.AddrPortFrom(cluster.Network.ControlPlane, apiServerPort): loopback(cluster.Ports.APIServer),
 			netip.AddrPortFrom(n.Address, nodePort):                         loopback(n.KubeletPort),

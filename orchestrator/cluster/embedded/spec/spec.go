@@ -55,17 +55,20 @@ type Network struct {
 
 // Node is one node: a kubelet, its container runtime and its network in one process.
 type Node struct {
-	Name    string            `json:"name"`
-	Address netip.Addr        `json:"address"`
-	PodCIDR netip.Prefix      `json:"podCIDR"`
-	CPU     string            `json:"cpu"`
-	Memory  string            `json:"memory"`
-	Disk    string            `json:"disk"`
-	PIDs    int64             `json:"pids"`
-	PodPIDs int64             `json:"podPIDs,omitempty"` // 0: as many as the node has.
-	MaxPods int32             `json:"maxPods"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Taints  []Taint           `json:"taints,omitempty"`
+	Name    string       `json:"name"`
+	Address netip.Addr   `json:"address"`
+	PodCIDR netip.Prefix `json:"podCIDR"`
+	CPU     string       `json:"cpu"`
+	Memory  string       `json:"memory"`
+	Disk    string       `json:"disk"`
+	PIDs    int64        `json:"pids"`
+	PodPIDs int64        `json:"podPIDs,omitempty"` // 0: as many as the node has.
+	MaxPods int32        `json:"maxPods"`
+	// MTU and UplinkMTU are those of eth0 and of the way to other nodes; 0 is the network's default.
+	MTU       int               `json:"mtu,omitempty"`
+	UplinkMTU int               `json:"uplinkMTU,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Taints    []Taint           `json:"taints,omitempty"`
 	// Devices maps extended resources to how many the node has.
 	Devices map[string]int `json:"devices,omitempty"`
 	// EvictionHard, EvictionSoft and EvictionGrace are the kubelet's thresholds; all empty means its defaults.
