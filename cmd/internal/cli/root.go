@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -97,12 +98,16 @@ func (a *app) notes() io.Writer {
 	return a.Stderr
 }
 
-// outputFlag adds -o with the formats that are allowed.
+// outputFlag adds -o with the formats that are allowed. A format from the environment or a file is meant for all commands: those
+// that do not have it print as they do without it.
 func (a *app) outputFlag(cmd *cobra.Command, formats []string, initial string) {
 	format := initial
 	cmd.Flags().StringVarP(&format, "output", "o", initial, "output format: "+list(formats))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	cmd.PreRunE = func(*cobra.Command, []string) error {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("output") && render.Known(format) && !slices.Contains(formats, format) {
+			format = initial
+		}
 		a.output = format
 		return render.CheckFormat(format, formats)
 	}

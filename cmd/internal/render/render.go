@@ -37,6 +37,11 @@ func ListFormats() []string { return []string{Table, Wide, Name, JSON, YAML, JSO
 // ObjectFormats are what one object can be printed in.
 func ObjectFormats() []string { return []string{Text, JSON, YAML} }
 
+// Known reports whether any command has the format.
+func Known(format string) bool {
+	return slices.Contains(ListFormats(), format) || slices.Contains(ObjectFormats(), format)
+}
+
 // CheckFormat returns an error of party usage where format is not one of allowed.
 func CheckFormat(format string, allowed []string) error {
 	if slices.Contains(allowed, format) {
