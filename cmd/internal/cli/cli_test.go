@@ -293,6 +293,12 @@ func TestClusters(t *testing.T) {
 	}
 	require.Equal(t, "/rt/demo\n", play(0, "create", "cluster", "demo", "--nodes", "5").out.String())
 	require.Equal(t, []string{"/bin/gameday", "supervise", "demo", "--nodes", "5", "--fidelity", "fast"}, argv)
+	dir := t.TempDir()
+	nodes, settings := filepath.Join(dir, "nodes.yaml"), filepath.Join(dir, "settings.yaml")
+	require.NoError(t, os.WriteFile(nodes, []byte("apiVersion: gameday.dev/v1\nkind: Cluster\nnodes: [{count: 2}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(settings, []byte("output: json\n"), 0o600))
+	require.Contains(t, play(0, "create", "cluster", "demo", "-f", nodes, "--config", settings).out.String(), `"kubeconfig": "/rt/demo"`)
+	require.Equal(t, []string{"/bin/gameday", "supervise", "demo", "--file", nodes, "--fidelity", "fast"}, argv)
 	play(2, "create", "cluster", "Not_A_Name")
 	play(2, "create", "cluster", "demo", "--nodes", "0")
 	require.Contains(t, play(0, "delete", "cluster", "nothing").err.String(), `cluster "nothing" does not exist`)

@@ -37,19 +37,19 @@ func specFlags(cmd *cobra.Command, want *cluster.Spec) {
 	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "how quickly controllers and probes react", []string{"fast", "production"})
 }
 
-// configFlag is the flag of the cluster file.
-func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "config", "", "cluster file with the nodes and their sizes, in place of --nodes")
-	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+// fileFlag is the flag of the cluster file. It is not --config, which every command has for its settings.
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "cluster file with the nodes and their sizes, in place of --nodes")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 }
 
-// useConfig puts what a cluster file says into want. What the command line gives wins, but for the nodes, which only one can name.
-func (a *app) useConfig(cmd *cobra.Command, file string, want *cluster.Spec) error {
+// useFile puts what a cluster file says into want. What the command line gives wins, but for the nodes, which only one can name.
+func (a *app) useFile(cmd *cobra.Command, file string, want *cluster.Spec) error {
 	if file == "" {
 		return nil
 	}
 	if cmd.Flags().Changed("nodes") {
-		return &flagError{errs.Newf(errs.Usage, "give --nodes or --config, not both")}
+		return &flagError{errs.Newf(errs.Usage, "give --nodes or --file, not both")}
 	}
 	f, err := a.readClusterFile(file)
 	if err != nil {
@@ -114,8 +114,8 @@ func newCreateCluster(a *app) *cobra.Command {
 Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
 your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.
 
---config names a cluster file: the nodes, their sizes, labels, taints, devices and eviction thresholds.`,
-		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --config nodes.yaml\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+--file names a cluster file: the nodes, their sizes, labels, taints, devices and eviction thresholds.`,
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --file nodes.yaml\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
 		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = "gameday"
@@ -125,7 +125,7 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			if !catalog.ValidID(want.Name) || len(want.Name) > 30 {
 				return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", want.Name)
 			}
-			if err := a.useConfig(cmd, file, &want); err != nil {
+			if err := a.useFile(cmd, file, &want); err != nil {
 				return err
 			}
 			if len(want.NodeGroups) == 0 && (want.Nodes < 1 || want.Nodes > 20) {
@@ -137,14 +137,14 @@ your own ~/.kube/config is never touched. The command prints the path of the kub
 			}
 			nodes := []string{"--nodes", strconv.Itoa(want.Nodes)}
 			if file != "" {
-				nodes = []string{"--config", a.path(file)}
+				nodes = []string{"--file", a.path(file)}
 			}
 			argv := slices.Concat([]string{a.Executable, "supervise", want.Name}, nodes, []string{"--fidelity", want.Fidelity})
 			return a.createCluster(cmd, want, argv, wait, with, definition)
 		},
 	}
 	specFlags(cmd, &want)
-	configFlag(cmd, &file)
+	fileFlag(cmd, &file)
 	with.register(a, cmd)
 	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait until it is ready")
 	a.outputFlag(cmd, []string{render.Text, render.JSON, render.YAML}, render.Text)
@@ -193,14 +193,14 @@ func newSupervise(a *app) *cobra.Command {
 		Use: "supervise NAME", Short: "Keep a cluster up (started by create cluster)", Hidden: true, Args: nameArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want.Name = args[0]
-			if err := a.useConfig(cmd, file, &want); err != nil {
+			if err := a.useFile(cmd, file, &want); err != nil {
 				return err
 			}
 			return a.Backend.Clusters.Supervise(cmd.Context(), want, a.Stdout)
 		},
 	}
 	specFlags(cmd, &want)
-	configFlag(cmd, &file)
+	fileFlag(cmd, &file)
 	return cmd
 }
 

@@ -39,6 +39,7 @@ func TestTree(t *testing.T) {
 			require.NotEmpty(t, f.Usage, "%s --%s", at, f.Name)
 			require.NotRegexp(t, `\.$`, f.Usage, "%s --%s", at, f.Name)
 			require.Regexp(t, `^[a-z0-9(]`, f.Usage, "%s --%s", at, f.Name)
+			require.Nil(t, root.PersistentFlags().Lookup(f.Name), "%s --%s: shadows a flag that every command has", at, f.Name)
 		})
 		require.LessOrEqual(t, flags, 15, at)
 		for _, sub := range cmd.Commands() {
