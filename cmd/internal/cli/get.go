@@ -108,7 +108,7 @@ func (f *getFlags) apply(s source, l render.List, labels []map[string][]string) 
 		if column < 0 {
 			return l, unknown("column", f.sortBy, names)
 		}
-		slices.SortStableFunc(keep, func(i, j int) int { return strings.Compare(l.Rows[i][column], l.Rows[j][column]) })
+		slices.SortStableFunc(keep, compareCells(l, column))
 	}
 	rows, kept := [][]string{}, []any{}
 	for _, i := range keep {
