@@ -5,6 +5,7 @@ package catalog
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,6 +21,9 @@ import (
 // File is the name of an agent's file.
 const File = "agent.yaml"
 
+// dirVariable stands for the directory of the file in a command.
+const dirVariable = "${dir}"
+
 //go:embed */agent.yaml
 var embedded embed.FS
 
@@ -31,8 +35,8 @@ type Entry struct {
 	Description string `yaml:"description" json:"description"`
 	// Transport is stdio (JSON lines) or mcp.
 	Transport string `yaml:"transport" json:"transport"`
-	// Command is the argument vector; ${dir} is the directory of the file. With transport mcp it may be empty: then somebody
-	// attaches by hand.
+	// Command is the argument vector; ${dir} is the directory of the file, which what is compiled in has none of. With transport
+	// mcp it may be empty: then somebody attaches by hand.
 	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
 	// Env are the names of environment variables that are passed on.
 	Env []string `yaml:"env,omitempty" json:"env,omitempty"`
@@ -53,8 +57,12 @@ type Limits struct {
 var envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // RegisterEmbedded registers the agents that are compiled in.
-func RegisterEmbedded() error {
-	return register(catalog.Source{FS: embedded, Prefix: "agents/catalog"}, "")
+func RegisterEmbedded() error { return RegisterFS(embedded, "agents/catalog") }
+
+// RegisterFS registers the agents of a file system that is no directory on the disk: <id>/agent.yaml, shown below prefix. A command
+// that names ${dir} is an error there: nothing lies beside the file for a process to read. Errors are as in RegisterPack.
+func RegisterFS(files fs.FS, prefix string) error {
+	return register(catalog.Source{FS: files, Prefix: prefix}, "")
 }
 
 // RegisterPack registers the agents of a private pack: DIR/agents/<id>/agent.yaml. A pack without agents is fine. The error,
@@ -67,7 +75,7 @@ func RegisterPack(pack string) error {
 	return register(catalog.Pack(pack, "agents"), abs)
 }
 
-// register reads the agents of a source, whose directory is dir, and adds them to the registry, which keeps names unique over
+// register reads the agents of a source, whose directory is dir ("": none), and adds them to the registry, which keeps names unique over
 // all packs and the agents in Go.
 func register(source catalog.Source, dir string) error {
 	_, err := catalog.Load(catalog.Kind[Entry]{
@@ -77,7 +85,7 @@ func register(source catalog.Source, dir string) error {
 			if err != nil {
 				return Entry{}, err
 			}
-			entry, err := Decode(item.Path, data, item.ID)
+			entry, err := decode(item.Path, data, item.ID, dir != "")
 			if err != nil {
 				return Entry{}, err
 			}
@@ -97,7 +105,10 @@ func register(source catalog.Source, dir string) error {
 
 // Decode reads one agent.yaml strictly. file is the name for errors; id is the name of its directory. The error is a
 // yamlx.ErrorList.
-func Decode(file string, data []byte, id string) (Entry, error) {
+func Decode(file string, data []byte, id string) (Entry, error) { return decode(file, data, id, true) }
+
+// decode is Decode for a file that lies in a directory of the disk, or does not.
+func decode(file string, data []byte, id string, onDisk bool) (Entry, error) {
 	var e Entry
 	doc, err := yamlx.Parse(file, data)
 	if err != nil {
@@ -119,6 +130,9 @@ func Decode(file string, data []byte, id string) (Entry, error) {
 	wrong(e.Description == "", "description", "want one sentence")
 	wrong(e.Transport != "stdio" && e.Transport != "mcp", "transport", "want stdio or mcp, got %q", e.Transport)
 	wrong(e.Transport == "stdio" && len(e.Command) == 0, "command", "want the command that is the agent")
+	for i, arg := range e.Command {
+		wrong(!onDisk && strings.Contains(arg, dirVariable), yamlx.Index("command", i), "%s is for agents of a pack: what is compiled in has no directory", dirVariable)
+	}
 	for i, name := range e.Env {
 		wrong(!envPattern.MatchString(name), yamlx.Index("env", i), "want the name of an environment variable, got %q", name)
 	}
@@ -137,7 +151,7 @@ func (e Entry) factory(dir string) agents.Factory {
 			Limits: stdio.Limits{Line: e.Limits.Line, Total: e.Limits.Total, Calls: e.Limits.Calls, Idle: e.Limits.Idle, Exit: e.Limits.Exit},
 		}
 		for _, arg := range e.Command {
-			command.Argv = append(command.Argv, strings.ReplaceAll(arg, "${dir}", dir))
+			command.Argv = append(command.Argv, strings.ReplaceAll(arg, dirVariable, dir))
 		}
 		for k, v := range e.SetEnv {
 			command.SetEnv[k] = v

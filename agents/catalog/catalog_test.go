@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,6 +64,20 @@ func TestEmbedded(t *testing.T) {
 	_, err = agents.New("oracle", agents.Params{})
 	require.ErrorContains(t, err, "needs a script")
 	require.ErrorContains(t, agents.Register(agents.Info{Name: "nop", Origin: "test"}, func(agents.Params) (agents.Agent, error) { return nil, nil }), "agents/nop")
+}
+
+func TestCompiledInHasNoDirectory(t *testing.T) {
+	t.Parallel()
+	agent := func(id, command string) *fstest.MapFile {
+		text := strings.NewReplacer("%ID", id, `[python3, "${dir}/agent.py"]`, command).Replace(good)
+		return &fstest.MapFile{Data: []byte(text)}
+	}
+	err := catalog.RegisterFS(fstest.MapFS{
+		"test-beside/agent.yaml": agent("test-beside", `[python3, "${dir}/agent.py"]`), "test-plain/agent.yaml": agent("test-plain", "[cat]"),
+	}, "built/in")
+	require.EqualError(t, err, "built/in/test-beside/agent.yaml:6:20: command[1]: ${dir} is for agents of a pack: what is compiled in has no directory")
+	require.NotContains(t, agents.Names(), "test-beside")
+	require.Contains(t, agents.Names(), "test-plain", "what is right is registered")
 }
 
 // The example in the documentation plays a problem, from a pack.
