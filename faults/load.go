@@ -27,6 +27,8 @@ type Entry struct {
 	File
 	// Path is the file's name for errors and for users.
 	Path string `json:"path"`
+	// Digest is sha256: over the file.
+	Digest string `json:"digest"`
 
 	doc *yamlx.Document
 }
@@ -71,6 +73,9 @@ func read(item catalog.Item) (Entry, error) {
 		return Entry{}, err
 	}
 	entry := Entry{Path: item.Path, doc: doc}
+	if entry.Digest, err = catalog.Digest(item.Dir, func(name string) bool { return name == FileName }); err != nil {
+		return Entry{}, fmt.Errorf("read fault %s: %w", item.ID, err)
+	}
 	if err := doc.Decode(&entry.File); err != nil {
 		return Entry{}, err
 	}

@@ -54,6 +54,21 @@ func TestLoadCatalog(t *testing.T) {
 	require.NoError(t, err, "a pack without faults is a pack")
 }
 
+func TestDigestIsOfTheFile(t *testing.T) {
+	t.Parallel()
+	digest := func(text, notes string) string {
+		files := fstest.MapFS{"zero/fault.yaml": {Data: []byte(text)}, "zero/README.md": {Data: []byte(notes)}}
+		c, err := faults.LoadCatalog(faults.Source{FS: files, Prefix: "pack"})
+		require.NoError(t, err)
+		entry, err := c.Get("zero")
+		require.NoError(t, err)
+		return entry.Digest
+	}
+	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, digest(good, "a"))
+	require.Equal(t, digest(good, "a"), digest(good, "b"))
+	require.NotEqual(t, digest(good, "a"), digest(strings.Replace(good, "spec.replicas", "spec.paused", 1), "a"))
+}
+
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, old, new, want string }{

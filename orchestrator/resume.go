@@ -143,7 +143,7 @@ func (r *Runner) drift(data *results.Data, config RunConfig) []string {
 	differ("gameday", build(run.Tool), build(r.Tool))
 	differ("Kubernetes", run.Tool.Kubernetes, r.Tool.Kubernetes)
 	differ("Chaos Mesh", run.Tool.ChaosMesh, r.Tool.ChaosMesh)
-	now := r.describe(config, 0).Digests
+	now := r.digests(config)
 	for _, name := range slices.Sorted(maps.Keys(run.Digests)) {
 		// A scenario that came from standard input or from a file that is gone is in run.json in full.
 		if is, known := now[name]; known && is != run.Digests[name] {

@@ -108,6 +108,12 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		"problem": {stored: func(run map[string]any) {
 			run["digests"].(map[string]any)["problem/hotel-scaled-to-zero"] = "sha256:0"
 		}, want: "problem/hotel-scaled-to-zero has changed"},
+		"app": {stored: func(run map[string]any) {
+			run["digests"].(map[string]any)["app/hotel"] = "sha256:0"
+		}, want: "it would not be the same run: app/hotel has changed"},
+		"fault": {stored: func(run map[string]any) {
+			run["digests"].(map[string]any)["fault/scaled-to-zero"] = "sha256:0"
+		}, want: "it would not be the same run: fault/scaled-to-zero has changed"},
 		"seeds":           {stored: func(run map[string]any) { run["seeds"] = []int64{9} }, want: "the seed of trial hotel-scaled-to-zero/nop/1 was 4, is 9"},
 		"unknown agent":   {stored: func(run map[string]any) { run["agents"] = []string{"gone"} }, want: "gone"},
 		"unknown problem": {stored: func(run map[string]any) { run["problems"] = []string{"gone"} }, want: "gone"},

@@ -124,13 +124,6 @@ func (r *Runner) identity(config RunConfig, key results.Key, seed int64) (string
 	return results.Identity(entry.Digest, r.agentDigest(key.Agent), config.Cluster, seed, key.Attempt, key.Twin), nil
 }
 
-func (r *Runner) agentDigest(name string) string {
-	if r.AgentDigest == nil {
-		return name
-	}
-	return r.AgentDigest(name)
-}
-
 // describe is run.json at the start.
 func (r *Runner) describe(config RunConfig, planned int) results.Run {
 	id := config.RunID
@@ -142,22 +135,15 @@ func (r *Runner) describe(config RunConfig, planned int) results.Run {
 		Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
 		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Concurrency: config.Concurrency,
 		InfraRetries: config.InfraRetries, TimeoutMultiplier: config.TimeoutMultiplier, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
-		Digests: map[string]string{}, ProblemVersions: map[string]int{},
+		Digests: r.digests(config), ProblemVersions: map[string]int{},
 	}
 	if len(config.NodeGroups) > 0 {
 		run.NodeGroups, _ = json.Marshal(config.NodeGroups) // Plain data always encodes.
 	}
-	if r.ScenarioDigest != "" {
-		run.Digests["scenario/"+config.Scenario] = r.ScenarioDigest
-	}
 	for _, problem := range config.Problems {
 		if entry, err := r.Problems.Get(problem); err == nil {
-			run.Digests["problem/"+problem] = entry.Digest
 			run.ProblemVersions[problem] = entry.Problem.Version
 		}
-	}
-	for _, agent := range config.Agents {
-		run.Digests["agent/"+agent] = r.agentDigest(agent)
 	}
 	return run
 }

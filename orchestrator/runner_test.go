@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -113,4 +114,33 @@ func TestBadNamesStartNothing(t *testing.T) {
 		require.Empty(t, entries, name)
 	}
 	require.False(t, started)
+}
+
+func TestRunRecordsWhatItsTrialsAreMadeFrom(t *testing.T) {
+	t.Parallel()
+	r := runner(t, func(context.Context) (cluster.Cluster, error) { return nil, errs.Newf(errs.Infra, "no more ports") })
+	c := config(t)
+	c.Problems = append(c.Problems, "hotel-wrong-target-port")
+	_, err := r.Run(t.Context(), c)
+	require.NoError(t, err)
+	data, err := results.Load(filepath.Join(c.OutDir, "r"))
+	require.NoError(t, err)
+	want := map[string]string{"agent/nop": "nop"}
+	for _, id := range c.Problems {
+		problem, err := r.Problems.Get(id)
+		require.NoError(t, err)
+		want["problem/"+id] = problem.Digest
+	}
+	app, err := r.Apps.Get("hotel")
+	require.NoError(t, err)
+	want["app/hotel"] = app.Digest
+	for _, id := range []string{"scaled-to-zero", "service-target-port"} {
+		fault, err := r.Faults.Get(id)
+		require.NoError(t, err)
+		want["fault/"+id] = fault.Digest
+	}
+	require.Equal(t, want, data.Run.Digests)
+	for name, digest := range want {
+		require.True(t, name == "agent/nop" || strings.HasPrefix(digest, "sha256:"), "%s %s", name, digest)
+	}
 }

@@ -101,7 +101,7 @@ type Run struct {
 	Planned int  `json:"planned"`
 	Tool    Tool `json:"tool"`
 	Host    Host `json:"host"`
-	// Digests maps what was used to its hash: "scenario/smoke", "problem/<id>", "agent/<id>", "app/<id>".
+	// Digests maps what was used to its hash: "scenario/smoke", "problem/<id>", "agent/<id>", "app/<id>", "fault/<id>".
 	Digests map[string]string `json:"digests"`
 	// ProblemVersions maps problem ids to their versions.
 	ProblemVersions map[string]int `json:"problemVersions,omitempty"`

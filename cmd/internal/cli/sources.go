@@ -115,11 +115,11 @@ func listScenarios(a *app, _ []string) (render.List, []labels, error) {
 
 func listFaults(a *app, _ []string) (render.List, []labels, error) {
 	c, err := a.catalogs()
-	l := render.List{Columns: columns("id", "type", "title", "+params", "+path"), Note: "no faults"}
+	l := render.List{Columns: columns("id", "type", "title", "+params", "+path", "+digest"), Note: "no faults"}
 	all := c.faults.All()
 	var marks []labels
 	for _, f := range all {
-		l.Rows = append(l.Rows, []string{f.ID, f.Type, f.Title, join(f.ParamNames()), f.Path})
+		l.Rows = append(l.Rows, []string{f.ID, f.Type, f.Title, join(f.ParamNames()), f.Path, f.Digest})
 		marks = append(marks, labels{"type": {f.Type}})
 	}
 	l.Items = all
