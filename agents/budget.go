@@ -33,6 +33,17 @@ func (e *BudgetError) Error() string {
 // Is makes every BudgetError an ErrBudget.
 func (e *BudgetError) Is(target error) bool { return target == ErrBudget }
 
+// Overspent is a BudgetError where an agent's own figures, since the start of the trial, are above the budget.
+func (b Budget) Overspent(tokens int64, costUSD float64) error {
+	switch {
+	case b.Tokens > 0 && tokens > b.Tokens:
+		return &BudgetError{Name: BudgetTokens, Limit: fmt.Sprint(b.Tokens)}
+	case b.Cost > 0 && costUSD > b.Cost:
+		return &BudgetError{Name: BudgetCost, Limit: fmt.Sprintf("%g USD", b.Cost)}
+	}
+	return nil
+}
+
 // UsageReporter is the capability of a Cloud that takes an agent's own figures, found by type assertion. Safe for
 // concurrent use.
 type UsageReporter interface {

@@ -8,10 +8,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/aci"
+	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/results"
+	"github.com/gameday-bench/gameday/scenarios"
+	"github.com/gameday-bench/gameday/workloads"
 )
 
 type agentFunc func(ctx context.Context) error
@@ -57,6 +62,49 @@ func TestAgentsEndsAsStatuses(t *testing.T) {
 			require.Equal(t, c.want, actStatus(ctx, err), "%v", err)
 			if c.text != "" {
 				require.ErrorContains(t, err, c.text)
+			}
+		})
+	}
+}
+
+// spender is a session whose agent reports what it spends.
+type spender struct {
+	session
+	usage aci.Usage
+}
+
+func (s spender) Usage() aci.Usage            { return s.usage }
+func (spender) Submission() agents.Submission { return agents.Submission{} }
+func (spender) Close() error                  { return nil }
+
+// TestReportedSpendingIsHeldToTheBudget has agents that go on to the end, whatever they were told about what they spend.
+func TestReportedSpendingIsHeldToTheBudget(t *testing.T) {
+	t.Parallel()
+	problem := problems.Problem{Budget: problems.Budget{Steps: 9, Time: time.Hour, Tokens: 100, CostUSD: 0.5}}
+	for name, c := range map[string]struct {
+		usage aci.Usage
+		want  results.Status
+		text  string
+	}{
+		"within": {aci.Usage{Tokens: 100, CostUSD: 0.5}, results.Graded, ""},
+		"tokens": {aci.Usage{Tokens: 101}, results.BudgetExhausted, "budget exhausted: tokens (limit 100)"},
+		"cost":   {aci.Usage{CostUSD: 0.51}, results.BudgetExhausted, "budget exhausted: cost (limit 0.5 USD)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr, _, _ := broken(t)
+			tr.env.clock = clock.RealClock{}
+			tr.agent = func() (agents.Agent, error) { return agentFunc(func(context.Context) error { return nil }), nil }
+			tr.brief = func() (agents.Brief, error) {
+				return brief(problem, &workloads.Definition{}, problems.Draw{}, scenarios.Trial{})
+			}
+			tr.open = func(context.Context, agents.Brief) (session, error) { return spender{usage: c.usage}, nil }
+			out := tr.act(t.Context())
+			require.Equal(t, c.want, out.status)
+			require.Equal(t, c.usage, out.usage)
+			if c.text != "" {
+				require.ErrorContains(t, out.err, c.text)
+				require.Equal(t, errs.Agent, errs.PartyOf(out.err))
 			}
 		})
 	}

@@ -98,7 +98,7 @@ func brief(p problems.Problem, app *workloads.Definition, draw problems.Draw, a 
 	return agents.Brief{
 		// The trial's own name would tell twins and problems apart.
 		TrialID: fmt.Sprintf("%s-%d", app.ID, a.Attempt), Prompt: prompt, App: app.ID, Namespace: draw["namespace"], Tasks: p.Tasks,
-		Budget:         agents.Budget{Steps: p.Budget.Steps, Time: p.Budget.Time},
+		Budget:         agents.Budget{Steps: p.Budget.Steps, Time: p.Budget.Time, Tokens: p.Budget.Tokens, Cost: p.Budget.CostUSD},
 		Mechanisms:     taxonomy.MechanismIDs(),
 		ComponentKinds: taxonomy.Kinds(),
 	}, nil

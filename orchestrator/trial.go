@@ -135,6 +135,9 @@ func (t *trial) act(ctx context.Context) outcome {
 		err = solve(ctx, agent, brief, cloud)
 		t.at.agentDone = t.env.clock.Now()
 		out.submission, out.usage = cloud.Submission(), cloud.Usage()
+		if err == nil { // What it spent counts also where it did not heed that it was told.
+			err = errs.With(errs.Agent, brief.Budget.Overspent(out.usage.Tokens, out.usage.CostUSD))
+		}
 		return errors.Join(err, cloud.Close())
 	})
 	out.status, out.err = actStatus(ctx, err), err

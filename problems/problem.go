@@ -58,6 +58,9 @@ type Load struct {
 type Budget struct {
 	Steps int           `yaml:"steps" json:"steps" check:"required,min=1"`
 	Time  time.Duration `yaml:"time" json:"time" check:"required,min=1s"`
+	// Tokens and CostUSD hold an agent to what it reports that it spends; 0 is no bound.
+	Tokens  int64   `yaml:"tokens,omitempty" json:"tokens,omitempty" check:"min=0"`
+	CostUSD float64 `yaml:"costUSD,omitempty" json:"costUSD,omitempty" check:"min=0"`
 }
 
 // Draw holds one value per parameter. It always has "namespace": the app's id where the problem does not declare it.
@@ -68,5 +71,7 @@ func (b Budget) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Steps   int     `json:"steps"`
 		Seconds float64 `json:"seconds"`
-	}{b.Steps, b.Time.Seconds()})
+		Tokens  int64   `json:"tokens,omitempty"`
+		CostUSD float64 `json:"costUSD,omitempty"`
+	}{b.Steps, b.Time.Seconds(), b.Tokens, b.CostUSD})
 }

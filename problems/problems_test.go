@@ -101,6 +101,8 @@ func TestLoadBad(t *testing.T) {
 		{"no tasks", "[detection, mitigation]", "[]", `cat/shop-slow/problem.yaml:11:1: tasks: required field is empty`},
 		{"budget", "steps: 30", "steps: 0", `cat/shop-slow/problem.yaml:12:17: budget.steps: must be at least 1, got 0`},
 		{"budget unit", "time: 5m", "time: 300", `cat/shop-slow/problem.yaml:12:27: budget.time: want a duration such as 30s or 5m, got the number 300 (write 300s for seconds)`},
+		{"budget of tokens", "time: 5m}", "time: 5m, tokens: -1}", `cat/shop-slow/problem.yaml:12:39: budget.tokens: must be at least 0, got -1`},
+		{"budget in dollars", "time: 5m}", "time: 5m, costUSD: much}", `cat/shop-slow/problem.yaml:12:40: budget.costUSD: want a number, got the string "much"`},
 		{"difficulty", "easy", "trivial", `cat/shop-slow/problem.yaml:8:13: difficulty: unknown value "trivial" (allowed: easy, medium, hard)`},
 		{"prompt", "on ${node}", "on ${nod}", `cat/shop-slow/problem.yaml:13:9: prompt: unknown parameter ${nod} (declared: namespace, node, port, service)`},
 		{"no values", "[node-1, node-2, node-3]", "[]", `cat/shop-slow/problem.yaml:15:9: parameters.node: has no values

@@ -135,15 +135,16 @@ func flood() {
 // meteredCloud also takes usage.
 type meteredCloud struct {
 	*agentstest.Cloud
+	budget agents.Budget
 	mu     sync.Mutex
 	tokens int64
 }
 
-func (c *meteredCloud) ReportUsage(tokens int64, _ float64) error {
+func (c *meteredCloud) ReportUsage(tokens int64, costUSD float64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tokens += tokens
-	return nil
+	return c.budget.Overspent(c.tokens, costUSD)
 }
 
 func command(t *testing.T, name string, log *bytes.Buffer) *stdio.Command {
@@ -234,6 +235,33 @@ func TestBudget(t *testing.T) {
 	err := command(t, "greedy", &log).Solve(t.Context(), agentstest.Brief(), &agentstest.Cloud{Steps: 5})
 	require.ErrorIs(t, err, agents.ErrBudget)
 	require.Contains(t, log.String(), "end: budget exhausted: steps")
+}
+
+// An agent that reports more than its budget is at its end.
+func TestReportedBudget(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		budget agents.Budget
+		want   string
+	}{
+		"tokens": {agents.Budget{Tokens: 11}, "budget exhausted: tokens (limit 11)"},
+		"cost":   {agents.Budget{Cost: 0.25}, "budget exhausted: cost (limit 0.25 USD)"},
+		"enough": {agents.Budget{Tokens: 12, Cost: 0.5}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			cloud := &meteredCloud{Cloud: &agentstest.Cloud{}, budget: tc.budget}
+			err := command(t, "good", &log).Solve(t.Context(), agentstest.Brief(), cloud)
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, agents.ErrBudget)
+			require.ErrorContains(t, err, tc.want)
+			require.Empty(t, cloud.Calls(), "what it asks for after that is not answered")
+		})
+	}
 }
 
 func TestTwice(t *testing.T) {

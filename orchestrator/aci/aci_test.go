@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -179,6 +180,16 @@ func TestBudgets(t *testing.T) {
 	require.NoError(t, s.ReportUsage(100, 0.5))
 	require.ErrorIs(t, s.ReportUsage(1, 0), agents.ErrBudget)
 	require.Error(t, s.ReportUsage(-1, 0))
+	require.ErrorIs(t, s.ReportUsage(math.MaxInt64, 0), agents.ErrBudget, "a sum that is too large does not begin again")
+	_, err = agents.Do(t.Context(), s, "wait", m{"seconds": 0})
+	require.ErrorAs(t, err, &budget)
+	require.Equal(t, agents.BudgetTokens, budget.Name)
+	require.Equal(t, agents.BudgetTokens, s.Usage().Exhausted)
+
+	s = open(t, setup{brief: brief, config: aci.Config{Clock: clock}})
+	require.NoError(t, s.ReportUsage(0, 1))
+	require.EqualError(t, s.ReportUsage(0, 0.01), "budget exhausted: cost (limit 1 USD)")
+	require.InDelta(t, 1.01, s.Usage().CostUSD, 1e-9)
 
 	s = open(t, setup{brief: brief, config: aci.Config{Clock: clock}})
 	waiting := make(chan error, 1)

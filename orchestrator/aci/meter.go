@@ -2,7 +2,9 @@ package aci
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -56,20 +58,19 @@ func (m *meter) report(tokens int64, cost float64) error {
 	if tokens < 0 || cost < 0 {
 		return fmt.Errorf("report usage: tokens %d and cost %g must not be negative", tokens, cost)
 	}
-	m.spent.Tokens += tokens
+	m.spent.Tokens += min(tokens, math.MaxInt64-m.spent.Tokens) // A sum that wraps around would be a way out of the budget.
 	m.spent.CostUSD += cost
 	return m.check()
 }
 
 // check is called with the lock held.
 func (m *meter) check() error {
-	switch {
-	case m.budget.Time > 0 && m.clock.Since(m.start) >= m.budget.Time:
+	if m.budget.Time > 0 && m.clock.Since(m.start) >= m.budget.Time {
 		return m.exhausted(agents.BudgetTime, m.budget.Time.String())
-	case m.budget.Tokens > 0 && m.spent.Tokens > m.budget.Tokens:
-		return m.exhausted(agents.BudgetTokens, fmt.Sprint(m.budget.Tokens))
-	case m.budget.Cost > 0 && m.spent.CostUSD > m.budget.Cost:
-		return m.exhausted(agents.BudgetCost, fmt.Sprintf("%.2f USD", m.budget.Cost))
+	}
+	var over *agents.BudgetError
+	if errors.As(m.budget.Overspent(m.spent.Tokens, m.spent.CostUSD), &over) {
+		return m.exhausted(over.Name, over.Limit)
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func describeProblem(a *app, name string) (description, error) {
 		{Name: "ID", Value: p.ID}, {Name: "Title", Value: p.Title}, {Name: "Version", Value: strconv.Itoa(p.Version)},
 		{Name: "Author", Value: p.Author}, {Name: "Difficulty", Value: p.Difficulty}, {Name: "Tags", Value: join(p.Tags)},
 		{Name: "App", Value: p.App}, {Name: "Load", Value: p.Load.Profile}, {Name: "Tasks", Value: join(p.Tasks)},
-		{Name: "Budget", Value: fmt.Sprintf("%d steps, %s", p.Budget.Steps, p.Budget.Time)}, {Name: "Path", Value: p.Prefix},
+		{Name: "Budget", Value: budget(p.Budget)}, {Name: "Path", Value: p.Prefix},
 		{Name: "Digest", Value: p.Digest}, {Name: "Prompt", Lines: strings.Split(strings.TrimSpace(prompt), "\n")},
 	}}
 	data := map[string]any{"schemaVersion": render.SchemaVersion, "problem": withoutParameters(p, a.reveal)}
@@ -138,6 +138,17 @@ func describeProblem(a *app, name string) (description, error) {
 	}
 	d.data = data
 	return d, nil
+}
+
+func budget(b problems.Budget) string {
+	out := fmt.Sprintf("%d steps, %s", b.Steps, b.Time)
+	if b.Tokens > 0 {
+		out += fmt.Sprintf(", %d tokens", b.Tokens)
+	}
+	if b.CostUSD > 0 {
+		out += fmt.Sprintf(", %g USD", b.CostUSD)
+	}
+	return out
 }
 
 // hidden hides the parameters of every problem of a list.

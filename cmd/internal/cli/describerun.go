@@ -118,7 +118,7 @@ func describeTrial(a *app, name string) (description, error) {
 			{Name: "Trial", Value: r.Key.String()}, {Name: "Run", Value: d.Run.ID}, {Name: "Status", Value: string(r.Status)}, {Name: "Error", Value: failure}, {Name: "Hint", Lines: hint},
 			{Name: "Seed", Value: strconv.FormatInt(r.Seed, 10)}, {Name: "Retry", Value: strconv.Itoa(r.Retry)},
 			{Name: "Started", Value: stamp(r.StartedAt)}, {Name: "Finished", Value: stamp(r.FinishedAt)},
-			{Name: "Agent", Value: fmt.Sprintf("%.1fs, %d steps", r.AgentSeconds, r.Steps)}, {Name: "Overhead", Value: fmt.Sprintf("%.1fs", r.OverheadSeconds)},
+			{Name: "Agent", Value: spent(r)}, {Name: "Overhead", Value: fmt.Sprintf("%.1fs", r.OverheadSeconds)},
 			{Name: "Directory", Value: d.Dir + "/" + r.Dir}, {Name: "Scores", Lines: scores}, {Name: "Phases", Lines: phases}, {Name: "Draw", Lines: draw},
 			{Name: "Left behind", Lines: r.Left},
 		},
@@ -146,4 +146,16 @@ func describeCluster(a *app, name string) (description, error) {
 		}}, nil
 	}
 	return description{}, unknown("cluster", name, known)
+}
+
+// spent is what the agent took and what it reports that it cost.
+func spent(r results.TrialRecord) string {
+	out := fmt.Sprintf("%.1fs, %d steps", r.AgentSeconds, r.Steps)
+	if r.Tokens > 0 {
+		out += fmt.Sprintf(", %d tokens", r.Tokens)
+	}
+	if r.CostUSD > 0 {
+		out += fmt.Sprintf(", %g USD", r.CostUSD)
+	}
+	return out
 }
