@@ -4,6 +4,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"os"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type Options struct {
 	OutDir string
 	// RuntimeDir is where clusters will be; empty means embedded.BaseDir.
 	RuntimeDir string
+	// TempDir is where each trial has directories for its agent; empty means os.TempDir.
+	TempDir string
 	// Concurrency is the number of clusters at a time; 0 is 1.
 	Concurrency int
 	// Quick leaves out what takes longer than milliseconds: starting the binaries.
@@ -43,6 +46,8 @@ const (
 	clusterMemory = 3 << 29
 	clusterDisk   = 1 << 30
 	runDisk       = 256 << 20
+	// tempDisk is for the files of one trial's agent and of its kubectl.
+	tempDisk = 64 << 20
 	// openFiles is for the process that has most: the control plane, with some 300, and room for watches by many clients.
 	openFiles = 4096
 	// machineFiles is for all processes of a cluster.
@@ -59,6 +64,7 @@ func Run(ctx context.Context, o Options) []Check {
 	if o.RuntimeDir == "" {
 		o.RuntimeDir = embedded.BaseDir()
 	}
+	o.TempDir = cmp.Or(o.TempDir, os.TempDir())
 	var out []Check
 	out = append(out, binaries(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))
@@ -66,6 +72,7 @@ func Run(ctx context.Context, o Options) []Check {
 		out = append(out, directory("run directory", o.OutDir, runDisk, "--out"))
 	}
 	out = append(out, directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
+	out = append(out, temporary(o))
 	out = append(out, socketPath(o), loopback(ctx), fileLimit(o), inotify(o), processLimit(o), pidfd())
 	out = append(out, kernel(o)...)
 	slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })

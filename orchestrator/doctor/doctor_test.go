@@ -89,6 +89,34 @@ func TestDirectories(t *testing.T) {
 	}
 }
 
+func TestTemporaryDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	good := t.TempDir()
+	for name, tc := range map[string]struct {
+		dir, detail string
+		concurrency int
+		ok          bool
+	}{
+		"right":             {good, good + ": ", 1, true},
+		"the machine's own": {"", os.TempDir() + ": ", 1, true},
+		"missing":           {filepath.Join(good, "no"), "no such file or directory", 1, false},
+		"no directory":      {file, "is not a directory", 1, false},
+		"cannot be written": {"/proc", "/proc cannot be written", 1, false},
+		"full":              {good, "free, want ", 1 << 30, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, RuntimeDir: good, TempDir: tc.dir, Concurrency: tc.concurrency}), "temporary directory")
+			require.Equal(t, tc.ok, c.OK, c.Detail)
+			require.Contains(t, c.Detail, tc.detail)
+			require.True(t, c.Required)
+			require.Equal(t, !tc.ok, strings.Contains(c.Hint, "TMPDIR"), c.Hint)
+		})
+	}
+}
+
 func TestErrorSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, doctor.Error([]doctor.Check{{Name: "a", OK: true, Required: true}, {Name: "b"}}))

@@ -145,6 +145,15 @@ func directory(name, dir string, need uint64, flag string) Check {
 	return c
 }
 
+// temporary checks the directory for temporary files. Unlike the others, nobody makes it when it is not there.
+func temporary(o Options) Check {
+	c := directory("temporary directory", o.TempDir, uint64(o.Concurrency)*tempDisk, "TMPDIR")
+	if _, err := os.Stat(o.TempDir); err != nil && c.OK {
+		c.OK, c.Detail, c.Hint = false, err.Error(), "make it, or choose another with TMPDIR"
+	}
+	return c
+}
+
 // maxSocketPath is sizeof(sockaddr_un.sun_path) without the final zero byte, unix(7).
 const maxSocketPath = 107
 
