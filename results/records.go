@@ -111,8 +111,6 @@ type Run struct {
 	ResumedAt []time.Time `json:"resumedAt,omitempty"`
 	// Error says why the run failed or was cancelled.
 	Error *Failure `json:"error,omitempty"`
-	// Left lists what could not be removed.
-	Left []string `json:"left,omitempty"`
 }
 
 // Tool says what wrote a run.
@@ -125,8 +123,6 @@ type Tool struct {
 	Go         string `json:"go"`
 	Kubernetes string `json:"kubernetes,omitempty"`
 	ChaosMesh  string `json:"chaosMesh,omitempty"`
-	// Modules are compiled-in plug-ins beyond this module: path@version.
-	Modules []string `json:"modules,omitempty"`
 }
 
 // Host is the machine that a run ran on.

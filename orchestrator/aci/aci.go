@@ -11,10 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -196,45 +193,11 @@ func (s *Session) Usage() Usage { return s.meter.usage() }
 // Submission is what the agent has handed in so far.
 func (s *Session) Submission() agents.Submission { return s.hands.get() }
 
-// Duplicates is how many valid submissions were refused because their task had been answered already.
-func (s *Session) Duplicates() int { return s.hands.duplicates() }
-
 // Brief is what the agent is told.
 func (s *Session) Brief() agents.Brief { return s.config.Brief }
 
 // Workspace is the directory whose files kubectl may use.
 func (s *Session) Workspace() string { return s.workspace }
-
-// Connection is how agents that bring their own tools reach the cluster: everything goes through the filtering proxy.
-type Connection struct {
-	// Kubeconfig is the path of a kubeconfig file.
-	Kubeconfig string `json:"kubeconfig"`
-	// PrometheusURL and JaegerURL are base URLs of the HTTP APIs; they want Token as bearer token and CA as authority.
-	PrometheusURL string `json:"prometheusUrl"`
-	JaegerURL     string `json:"jaegerUrl"`
-	Token         string `json:"token"`
-	// CA is the path of the certificate authority's file, PEM.
-	CA string `json:"ca"`
-}
-
-// Connect writes the files of a Connection into dir (mode 0600) and returns it.
-func (s *Session) Connect(dir string) (Connection, error) {
-	data, err := s.proxy.Kubeconfig(s.config.Brief.Namespace)
-	if err != nil {
-		return Connection{}, err
-	}
-	c := Connection{
-		Kubeconfig: filepath.Join(dir, "kubeconfig"), CA: filepath.Join(dir, "ca.crt"), Token: s.proxy.Token(),
-		PrometheusURL: s.proxy.URL() + proxy.PrometheusPath, JaegerURL: s.proxy.URL() + proxy.JaegerPath,
-	}
-	if err := errors.Join(os.WriteFile(c.Kubeconfig, data, 0o600), os.WriteFile(c.CA, s.proxy.CA(), 0o600)); err != nil {
-		return Connection{}, fmt.Errorf("write connection files: %w", err)
-	}
-	return c, nil
-}
-
-// Deadline is when the time budget ends; ok is false without one.
-func (s *Session) Deadline() (deadline time.Time, ok bool) { return s.meter.deadline() }
 
 // validArgs keeps a transcript decodable whatever an agent sent.
 func validArgs(args json.RawMessage) json.RawMessage {

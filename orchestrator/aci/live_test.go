@@ -131,9 +131,6 @@ func TestLivePod(t *testing.T) {
 	data, err := os.ReadFile(s.Workspace() + "/back.txt")
 	require.NoError(t, err)
 	require.Equal(t, "hello from the workspace\n", string(data))
-	config, err := s.Connect(t.TempDir())
-	require.NoError(t, err)
-	require.FileExists(t, config.Kubeconfig)
 }
 
 // TestLiveTools calls every reading tool against the application hotel under load.

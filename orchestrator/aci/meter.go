@@ -82,10 +82,6 @@ func (m *meter) exhausted(name, limit string) error {
 	return &agents.BudgetError{Name: name, Limit: limit}
 }
 
-func (m *meter) deadline() (time.Time, bool) {
-	return m.start.Add(m.budget.Time), m.budget.Time > 0
-}
-
 // bound ends ctx with a BudgetError when the time budget ends. release must be called.
 func (m *meter) bound(ctx context.Context) (bounded context.Context, release func()) {
 	if m.budget.Time <= 0 {

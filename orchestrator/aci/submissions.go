@@ -25,9 +25,8 @@ var clusterScoped = []string{"Node", "Namespace"}
 
 // submissions holds the answers. The first valid one of a task counts.
 type submissions struct {
-	mu        sync.Mutex
-	answers   agents.Submission
-	duplicate int
+	mu      sync.Mutex
+	answers agents.Submission
 }
 
 func (s *submissions) get() agents.Submission {
@@ -36,18 +35,11 @@ func (s *submissions) get() agents.Submission {
 	return s.answers
 }
 
-func (s *submissions) duplicates() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.duplicate
-}
-
 // accept stores a valid answer with put, unless taken says that there is one.
 func (s *submissions) accept(task string, taken func(*agents.Submission) bool, put func(*agents.Submission)) output {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if taken(&s.answers) {
-		s.duplicate++
 		return failed("duplicate_submission: %s was submitted before; the first valid submission counts and this one was ignored", task)
 	}
 	put(&s.answers)

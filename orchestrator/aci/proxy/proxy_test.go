@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -450,12 +449,4 @@ func TestTelemetry(t *testing.T) {
 		got, _ := ask(t, s, client, http.MethodPost, path, "")
 		require.Equal(t, code, got, path)
 	}
-}
-
-func TestKubeconfig(t *testing.T) {
-	t.Parallel()
-	s, _ := start(t, &upstream{})
-	data, err := s.Kubeconfig("hotel")
-	require.NoError(t, err)
-	require.True(t, bytes.Contains(data, []byte(s.URL())) && bytes.Contains(data, []byte("namespace: hotel")))
 }

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // The paths under which the telemetry APIs are served beside the Kubernetes API.
@@ -113,12 +111,6 @@ func (s *Server) Close() error {
 // URL is the server's address, for example https://127.0.0.1:34567.
 func (s *Server) URL() string { return s.url }
 
-// Token is the bearer token of the trial.
-func (s *Server) Token() string { return s.token }
-
-// CA is the certificate to trust, as PEM.
-func (s *Server) CA() []byte { return s.caPEM }
-
 // RESTConfig returns access through the proxy with the trial's own token.
 func (s *Server) RESTConfig() *rest.Config { return s.restConfig(s.token) }
 
@@ -143,20 +135,6 @@ func (s *Server) Scoped(ctx context.Context) (config *rest.Config, end func()) {
 		delete(s.scopes, token)
 		s.mu.Unlock()
 	}
-}
-
-// Kubeconfig returns a kubeconfig file for agents that bring their own tools.
-func (s *Server) Kubeconfig(namespace string) ([]byte, error) {
-	config := clientcmdapi.NewConfig()
-	config.Clusters["cluster"] = &clientcmdapi.Cluster{Server: s.url, CertificateAuthorityData: s.caPEM}
-	config.AuthInfos["oncall"] = &clientcmdapi.AuthInfo{Token: s.token}
-	config.Contexts["cluster"] = &clientcmdapi.Context{Cluster: "cluster", AuthInfo: "oncall", Namespace: namespace}
-	config.CurrentContext = "cluster"
-	out, err := clientcmd.Write(*config)
-	if err != nil {
-		return nil, fmt.Errorf("write kubeconfig: %w", err)
-	}
-	return out, nil
 }
 
 // authenticate admits requests with a live token and ties them to its scope.
