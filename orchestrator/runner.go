@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
 )
@@ -74,7 +76,8 @@ func (r *Runner) validate(config RunConfig) error {
 		all = append(all, err)
 	}
 	if _, ok := r.Providers[config.Cluster]; !ok {
-		all = append(all, errs.Hint(errs.Newf(errs.Usage, "find cluster provider %q: no such provider", config.Cluster), "choose embedded"))
+		err := nearest.Unknown("cluster provider", config.Cluster, slices.Sorted(maps.Keys(r.Providers)))
+		all = append(all, errs.With(errs.Usage, errs.Hint(err, "%s", err.Hint())))
 	}
 	return errors.Join(all...)
 }

@@ -41,8 +41,8 @@ type Scenario struct {
 
 // Cluster is where the trials run.
 type Cluster struct {
-	// Provider is the kind of cluster.
-	Provider string `yaml:"provider" json:"provider" check:"oneof=embedded|kind|existing"`
+	// Provider is the kind of cluster; empty is embedded.
+	Provider string `yaml:"provider" json:"provider"`
 	// Nodes is the number of worker nodes; 0 is the provider's default.
 	Nodes int `yaml:"nodes,omitempty" json:"nodes,omitempty" check:"min=0"`
 	// Config is the path of a cluster file, from the scenario's own directory, in place of Nodes.
@@ -55,6 +55,8 @@ type Cluster struct {
 type Names struct {
 	Problems []string
 	Agents   []string
+	// Providers are the kinds of clusters.
+	Providers []string
 }
 
 // Entry is one scenario of a catalogue.
@@ -108,6 +110,10 @@ func Read(names Names, file string, data []byte) (Entry, error) {
 	}
 	if s.Cluster.Config != "" && s.Cluster.Nodes != 0 {
 		list = append(list, doc.Problem("cluster.config", "names the nodes, and so does cluster.nodes; want one of the two"))
+	}
+	if p := s.Cluster.Provider; names.Providers != nil && p != "" && !slices.Contains(names.Providers, p) {
+		err := nearest.Unknown("cluster provider", p, names.Providers)
+		list = append(list, doc.Problem("cluster.provider", "%v; %s", err, err.Hint()))
 	}
 	list = append(list, checkNames(doc, "problem", "problems", s.Problems, names.Problems)...)
 	list = append(list, checkNames(doc, "agent", "agents", s.Agents, names.Agents)...)

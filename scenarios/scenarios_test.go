@@ -23,7 +23,7 @@ twins: true
 `
 
 func names() scenarios.Names {
-	return scenarios.Names{Problems: []string{"p", "q"}, Agents: []string{"oracle", "nop"}}
+	return scenarios.Names{Problems: []string{"p", "q"}, Agents: []string{"oracle", "nop"}, Providers: []string{"embedded"}}
 }
 
 func TestSmokeIsCompiledIn(t *testing.T) {
@@ -56,8 +56,10 @@ mine.yaml:3:5: id: is "yours", but the file is called "mine.yaml"
 mine.yaml:5:1: problems: required field is empty
 mine.yaml:6:11: attempts: must be at least 0, got -1
 mine.yaml:7:1: twin: unknown field; did you mean "twins"?`},
-		{"cluster", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: knd}\n",
-			`mine.yaml:6:21: cluster.provider: unknown value "knd" (allowed: embedded, kind, existing); did you mean "kind"?`},
+		{"cluster", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: kind}\n",
+			`mine.yaml:6:21: cluster.provider: unknown cluster provider "kind"; known: embedded`},
+		{"cluster, almost", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: embeded}\n",
+			`mine.yaml:6:21: cluster.provider: unknown cluster provider "embeded"; did you mean "embedded"? known: embedded`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Provider brings up clusters of one kind: embedded, kind, existing.
+// Provider brings up clusters of one kind, for example embedded.
 type Provider interface {
 	// Up brings up the cluster that spec describes and returns when it is usable: API server ready, nodes Ready, Chaos Mesh
 	// working. On error nothing is left behind. The cluster lives until Down, or until this process dies.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/catalog"
@@ -55,6 +57,9 @@ func systemBackend() Backend {
 func providers(log *slog.Logger) map[string]cluster.Provider {
 	return map[string]cluster.Provider{"embedded": &embedded.Provider{Log: log}}
 }
+
+// providerNames are the kinds of clusters that this build has, for flags and scenarios.
+func providerNames() []string { return slices.Sorted(maps.Keys(providers(nil))) }
 
 // runner makes the runner over the catalogues.
 func (a *app) runner(c *catalogs, observer orchestrator.Observer) *orchestrator.Runner {

@@ -84,7 +84,7 @@ func (c *catalogs) problemNames() problems.Names {
 }
 
 func (c *catalogs) scenarioNames() scenarios.Names {
-	return scenarios.Names{Problems: c.problems.IDs(), Agents: agents.Names()}
+	return scenarios.Names{Problems: c.problems.IDs(), Agents: agents.Names(), Providers: providerNames()}
 }
 
 // truth reads a problem's truth. The parameters of its faults are checked by making them.

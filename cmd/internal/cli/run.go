@@ -73,7 +73,7 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.StringArrayVarP(&f.agents, "agent", "a", nil, "agent to run (repeatable); see gameday get agents")
 	flags.IntVarP(&f.attempts, "attempts", "k", 1, "how often each agent tries each problem")
 	flags.IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time, each on a cluster of its own; clusters come up in turns, one for every two processors")
-	enumFlag(cmd, &f.cluster, "cluster", "embedded", "cluster provider", "kind of cluster", []string{"embedded"})
+	enumFlag(cmd, &f.cluster, "cluster", "embedded", "cluster provider", "kind of cluster", providerNames())
 	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0), from which problems draw their parameters")
 	flags.Lookup("seed").DefValue = "" // Not the empty list that stands for it.
 	flags.BoolVar(&f.twins, "twins", false, "run each problem once more without its fault")
