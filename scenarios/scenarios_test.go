@@ -58,8 +58,8 @@ mine.yaml:6:11: attempts: must be at least 0, got -1
 mine.yaml:7:1: twin: unknown field; did you mean "twins"?`},
 		{"cluster", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: kind}\n",
 			`mine.yaml:6:21: cluster.provider: unknown cluster provider "kind"; known: embedded`},
-		{"cluster, almost", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: embeded}\n",
-			`mine.yaml:6:21: cluster.provider: unknown cluster provider "embeded"; did you mean "embedded"? known: embedded`},
+		{"cluster, almost", "apiVersion: gameday.dev/v1\nkind: Scenario\nid: mine\ntitle: x\nproblems: [p]\ncluster: {provider: embeddde}\n",
+			`mine.yaml:6:21: cluster.provider: unknown cluster provider "embeddde"; did you mean "embedded"? known: embedded`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
