@@ -1,4 +1,4 @@
-package main
+package kill
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gameday-bench/gameday/hack/internal/leftover"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/results"
@@ -24,7 +25,8 @@ const (
 	aNode        = "node"
 )
 
-func victims() []string { return []string{parent, controlPlane, aNode} }
+// Victims returns whom Prove kills.
+func Victims() []string { return []string{parent, controlPlane, aNode} }
 
 // killing says whom to kill, and when.
 type killing struct {
@@ -45,33 +47,34 @@ func (k killing) name() string {
 	return k.victim
 }
 
-// report is a line of the table.
-type report struct {
-	name, victim  string
-	killedAt      time.Duration
-	place         string
-	before, after int // finished trials before the kill, and how many of them are unchanged
-	left          remains
-	code          int
-	said, then    string
-	err           error
+// Report is what one round found.
+type Report struct {
+	Name, Victim  string
+	KilledAt      time.Duration
+	Place         string
+	Before, After int // finished trials before the kill, and how many of them are unchanged
+	Left          leftover.Remains
+	Code          int
+	Said, Then    string
+	Err           error
 }
 
-func (r report) line() string {
-	then := r.then
-	if r.err != nil {
-		then = "FAILED: " + strings.ReplaceAll(r.err.Error(), "\n", " ")
+// Line is the report as a line of a table.
+func (r Report) Line() string {
+	then := r.Then
+	if r.Err != nil {
+		then = "FAILED: " + strings.ReplaceAll(r.Err.Error(), "\n", " ")
 	}
-	return fmt.Sprintf("| %s\t| %.1f s\t| %s\t| %d\t| %d\t| %s\t| %d\t| %s\t| %s\t|", r.victim, r.killedAt.Seconds(), r.place, r.before, r.after,
-		r.left.cells(), r.code, r.said, then)
+	return fmt.Sprintf("| %s\t| %.1f s\t| %s\t| %d\t| %d\t| %s\t| %d\t| %s\t| %s\t|", r.Victim, r.KilledAt.Seconds(), r.Place, r.Before, r.After,
+		r.Left.Cells(), r.Code, r.Said, then)
 }
 
 // round plays a run, kills, and looks at everything.
-func (a *arena) round(ctx context.Context, id string, k killing) report {
-	out := report{name: id, victim: k.name()}
+func (a *arena) round(ctx context.Context, id string, k killing) Report {
+	out := Report{Name: id, Victim: k.name()}
 	r, err := a.start(id)
 	if err != nil {
-		out.err = err
+		out.Err = err
 		return out
 	}
 	defer func() {
@@ -84,29 +87,29 @@ func (a *arena) round(ctx context.Context, id string, k killing) report {
 	}()
 	before, err := a.strike(ctx, r, k, &out)
 	if err != nil {
-		out.err = err
+		out.Err = err
 		return out
 	}
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		out.err = context.Cause(ctx)
+		out.Err = context.Cause(ctx)
 		return out
 	}
-	out.code = r.cmd.ProcessState.ExitCode()
+	out.Code = r.cmd.ProcessState.ExitCode()
 	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		out.code = 128 + int(status.Signal())
+		out.Code = 128 + int(status.Signal())
 	}
-	out.left = r.tree.left()
-	if out.left.count() > 0 {
-		err = fmt.Errorf("left behind: %s", out.left)
+	out.Left = r.tree.Left()
+	if out.Left.Count() > 0 {
+		err = fmt.Errorf("left behind: %s", out.Left)
 	}
-	out.err = errors.Join(err, a.judge(r, k, before, &out))
+	out.Err = errors.Join(err, a.judge(r, k, before, &out))
 	return out
 }
 
 // strike waits for the moment and kills. It returns what trials.jsonl held just before.
-func (a *arena) strike(ctx context.Context, r *run, k killing, out *report) ([]byte, error) {
+func (a *arena) strike(ctx context.Context, r *run, k killing, out *Report) ([]byte, error) {
 	if k.after > 0 {
 		select {
 		case <-time.After(k.after - time.Since(r.began)):
@@ -130,28 +133,28 @@ func (a *arena) strike(ctx context.Context, r *run, k killing, out *report) ([]b
 		}
 		pid := r.cmd.Process.Pid
 		if k.victim != parent {
-			if pid = r.tree.member(r.cmd.Process.Pid, words...); pid == 0 {
+			if pid = r.tree.Member(r.cmd.Process.Pid, words...); pid == 0 {
 				time.Sleep(10 * time.Millisecond)
 				continue
 			}
 		}
-		r.tree.look(r.cmd.Process.Pid)
+		r.tree.Look(r.cmd.Process.Pid)
 		before, _ := os.ReadFile(filepath.Join(a.runs(), r.id, results.TrialsFile))
-		out.killedAt = time.Since(r.began)
+		out.KilledAt = time.Since(r.began)
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			return nil, fmt.Errorf("kill %s: %w", k.name(), err)
 		}
-		out.place, _ = r.place()
-		out.before = bytes.Count(before, []byte("\n"))
+		out.Place, _ = r.place()
+		out.Before = bytes.Count(before, []byte("\n"))
 		return before, nil
 	}
 }
 
 // judge holds what is on the disk against what should be.
-func (a *arena) judge(r *run, k killing, before []byte, out *report) error {
+func (a *arena) judge(r *run, k killing, before []byte, out *Report) error {
 	dir := filepath.Join(a.runs(), r.id)
 	if _, err := os.Stat(filepath.Join(dir, results.RunFile)); os.IsNotExist(err) && k.victim == parent {
-		out.said, out.then = "nothing yet: no run directory was there", "-"
+		out.Said, out.Then = "nothing yet: no run directory was there", "-"
 		return nil
 	}
 	if err := a.intact(r.id, before, out); err != nil {
@@ -164,7 +167,7 @@ func (a *arena) judge(r *run, k killing, before []byte, out *report) error {
 }
 
 // intact checks that the lines that were there are unchanged, and that they are graded again to the same scores.
-func (a *arena) intact(id string, before []byte, out *report) error {
+func (a *arena) intact(id string, before []byte, out *Report) error {
 	dir := filepath.Join(a.runs(), id)
 	now, err := os.ReadFile(filepath.Join(dir, results.TrialsFile))
 	if err != nil && !os.IsNotExist(err) {
@@ -188,9 +191,9 @@ func (a *arena) intact(id string, before []byte, out *report) error {
 		}
 		whole++
 	}
-	out.after = min(out.before, whole)
-	if out.after < out.before {
-		return fmt.Errorf("%d of %d finished trials are left", whole, out.before)
+	out.After = min(out.Before, whole)
+	if out.After < out.Before {
+		return fmt.Errorf("%d of %d finished trials are left", whole, out.Before)
 	}
 	code, _, stderr, err := a.call("score", id)
 	if err != nil {
@@ -203,20 +206,20 @@ func (a *arena) intact(id string, before []byte, out *report) error {
 }
 
 // judgeParent: the run is interrupted, tolerates a line that was cut off, and goes on to its end when it is resumed.
-func (a *arena) judgeParent(r *run, before []byte, out *report) error {
+func (a *arena) judgeParent(r *run, before []byte, out *Report) error {
 	dir := filepath.Join(a.runs(), r.id)
 	data, err := results.Load(dir)
 	if err != nil {
 		return err
 	}
-	out.said = string(data.Run.Status)
+	out.Said = string(data.Run.Status)
 	if killed, err := data.Killed(); err != nil {
 		return err
 	} else if len(killed) > 0 {
-		out.said += "; unfinished: " + killed[0].String()
+		out.Said += "; unfinished: " + killed[0].String()
 	}
 	if data.Run.Status == results.RunFinished {
-		out.then = "it had finished"
+		out.Then = "it had finished"
 		return nil
 	}
 	if data.Run.Status != results.RunInterrupted || !strings.Contains(data.Run.Error.Hint, "gameday resume "+r.id) {
@@ -233,9 +236,9 @@ func (a *arena) judgeParent(r *run, before []byte, out *report) error {
 		return err
 	}
 	summary := results.Summarize(data.Run, data.Trials)
-	out.then = fmt.Sprintf("resumed: exit code %d, %d/%d scored", code, summary.Scored, summary.Planned)
+	out.Then = fmt.Sprintf("resumed: exit code %d, %d/%d scored", code, summary.Scored, summary.Planned)
 	if code != 0 || summary.Scored != a.trials() {
-		return fmt.Errorf("gameday resume: %s: %s", out.then, stderr)
+		return fmt.Errorf("gameday resume: %s: %s", out.Then, stderr)
 	}
 	return a.intact(r.id, before, out)
 }
@@ -254,13 +257,13 @@ func tear(file string) error {
 
 // judgeCluster: the trial is an infra_error that names the process, or was decided already; it was tried again, and the run
 // went to its end. Where further tries failed by themselves, the run has to say so with its exit code.
-func (a *arena) judgeCluster(dir string, k killing, out *report) error {
+func (a *arena) judgeCluster(dir string, k killing, out *Report) error {
 	data, err := results.Load(dir)
 	if err != nil {
 		return err
 	}
 	summary := results.Summarize(data.Run, data.Trials)
-	out.then = fmt.Sprintf("%s, %d/%d scored, %d retried", data.Run.Status, summary.Scored, summary.Planned, summary.Retries)
+	out.Then = fmt.Sprintf("%s, %d/%d scored, %d retried", data.Run.Status, summary.Scored, summary.Planned, summary.Retries)
 	busy := false // The gates of a trial need a machine that is not busy: that is not the kill's doing.
 	for _, t := range data.Trials {
 		if t.Status != results.InfraError {
@@ -269,25 +272,25 @@ func (a *arena) judgeCluster(dir string, k killing, out *report) error {
 		}
 		first, _, _ := strings.Cut(t.Error.Message, "\n")
 		if !strings.Contains(first, k.name()) || !strings.Contains(first, "killed") {
-			out.then += fmt.Sprintf("; %s failed by itself: %s", t.Dir, first)
+			out.Then += fmt.Sprintf("; %s failed by itself: %s", t.Dir, first)
 			busy = true
 			continue
 		}
-		out.said = fmt.Sprintf("%s (party %s): %s", t.Status, t.Error.Party, first)
+		out.Said = fmt.Sprintf("%s (party %s): %s", t.Status, t.Error.Party, first)
 		if t.Error.Party != "infra" || !strings.Contains(t.Error.Hint, "the log of "+k.name()+" ends with") {
 			return fmt.Errorf("the record says party %s, hint %q", t.Error.Party, t.Error.Hint)
 		}
 	}
-	if out.said == "" {
-		if out.said, err = decided(dir, k); err != nil {
+	if out.Said == "" {
+		if out.Said, err = decided(dir, k); err != nil {
 			return err
 		}
 	}
-	if busy && out.code == errs.ExitIncomplete && data.Run.Status == results.RunFinished {
+	if busy && out.Code == errs.ExitIncomplete && data.Run.Status == results.RunFinished {
 		return nil
 	}
-	if out.code != 0 || data.Run.Status != results.RunFinished || summary.Scored != a.trials() {
-		return fmt.Errorf("the run ended with exit code %d: %s", out.code, out.then)
+	if out.Code != 0 || data.Run.Status != results.RunFinished || summary.Scored != a.trials() {
+		return fmt.Errorf("the run ended with exit code %d: %s", out.Code, out.Then)
 	}
 	return nil
 }

@@ -1,13 +1,7 @@
-package main
+package kill
 
 import (
-	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,46 +39,6 @@ func TestPlace(t *testing.T) {
 	require.False(t, r.reach(t.Context(), 3, orchestrator.Deploy), "the run ended before")
 }
 
-// TestTreeSeesWhatIsLeft: a process, a directory and a socket that outlive their run are found.
-func TestTreeSeesWhatIsLeft(t *testing.T) {
-	t.Parallel()
-	root, err := os.MkdirTemp("", "gk-") //nolint:usetesting // The name of t.TempDir is too long for the socket below it.
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
-	base := filepath.Join(root, "r")
-	at := filepath.Join(base, "gameday", "c-1")
-	require.NoError(t, os.MkdirAll(at, 0o700))
-	// The shell goes, as a parent that is killed; what it started stays.
-	shell := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & echo $!; read line")
-	shell.Dir = at
-	in, err := shell.StdinPipe()
-	require.NoError(t, err)
-	out, err := shell.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, shell.Start())
-	var pid int
-	_, err = fmt.Fscan(out, &pid)
-	require.NoError(t, err)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(at, "s.sock"))
-	require.NoError(t, err)
-
-	seen := watch(shell.Process.Pid, root, base)
-	seen.look(shell.Process.Pid)
-	seen.stop()
-	require.NoError(t, in.Close())
-	_ = shell.Wait() // Its status is that of read.
-	found := seen.find()
-	require.Len(t, found.processes, 1, found.String())
-	require.Contains(t, found.processes[0], strconv.Itoa(pid))
-	require.NotEmpty(t, found.sockets)
-	require.Equal(t, []string{at, filepath.Join(at, "s.sock")}, found.files)
-
-	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	require.NoError(t, listener.Close())
-	require.NoError(t, os.RemoveAll(at))
-	require.Zero(t, seen.left().count())
-}
-
 // TestEachVictimOnce kills each victim once in a run of two trials. make kill does it at random moments, several times.
 func TestEachVictimOnce(t *testing.T) {
 	if testing.Short() {
@@ -102,11 +56,11 @@ func TestEachVictimOnce(t *testing.T) {
 	} {
 		t.Run(k.victim, func(t *testing.T) {
 			r := a.round(t.Context(), "run-"+k.victim, k) // not a word of the victim's command line
-			t.Log(r.line())
-			require.NoError(t, r.err)
+			t.Log(r.Line())
+			require.NoError(t, r.Err)
 			if k.victim == parent {
-				require.Equal(t, 1, r.before, "the first trial had finished")
-				require.Equal(t, 137, r.code)
+				require.Equal(t, 1, r.Before, "the first trial had finished")
+				require.Equal(t, 137, r.Code)
 			}
 		})
 	}

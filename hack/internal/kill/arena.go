@@ -1,4 +1,5 @@
-package main
+// Package kill plays real runs, kills one of their processes, and looks at what is left and at what the run says.
+package kill
 
 import (
 	"bufio"
@@ -14,8 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/gameday-bench/gameday/hack/internal/leftover"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/results"
@@ -44,21 +47,20 @@ func newArena(dir string, agents []string, attempts int) (*arena, error) {
 // trials is how many trials a run has.
 func (a *arena) trials() int { return len(a.agents) * a.attempts }
 
-// base and temporary are where clusters and all other temporary directories of the runs are; runs is where results are.
-func (a *arena) base() string      { return filepath.Join(a.dir, "r") }
-func (a *arena) temporary() string { return filepath.Join(a.dir, "t") }
-func (a *arena) runs() string      { return filepath.Join(a.dir, "runs") }
+// home is where clusters and all temporary directories of the runs are; runs is where results are.
+func (a *arena) home() leftover.Home { return leftover.Home(a.dir) }
+func (a *arena) runs() string        { return filepath.Join(a.dir, "runs") }
 
 // command is gameday with its directories below the arena's.
 func (a *arena) command(args ...string) (*exec.Cmd, error) {
-	for _, dir := range []string{a.base(), a.temporary()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
+	environ, err := a.home().Environ()
+	if err != nil {
+		return nil, err
 	}
-	// No context kills it: whoever waits for it interrupts it in order.
+	// No context kills it: whoever waits for it interrupts it in order. No terminal does, either: it would be the second time.
 	cmd := exec.CommandContext(context.Background(), a.binary, append(args, "--out", a.runs())...)
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+a.base(), "TMPDIR="+a.temporary())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = environ
 	return cmd, nil
 }
 
@@ -83,7 +85,7 @@ type run struct {
 	id    string
 	cmd   *exec.Cmd
 	began time.Time
-	tree  *tree
+	tree  *leftover.Tree
 	done  chan struct{} // closed when the process has ended and all that it said is read
 
 	mu       sync.Mutex
@@ -113,7 +115,7 @@ func (a *arena) start(id string) (*run, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start gameday: %w", err)
 	}
-	r.tree = watch(cmd.Process.Pid, a.dir, a.base())
+	r.tree = leftover.Watch(cmd.Process.Pid, a.home())
 	go r.follow(stderr)
 	return r, nil
 }
@@ -132,7 +134,7 @@ func (r *run) follow(stderr io.Reader) {
 		r.take(e)
 	}
 	_ = r.cmd.Wait() // The exit code is in ProcessState.
-	r.tree.stop()
+	r.tree.Stop()
 	close(r.done)
 }
 
@@ -214,7 +216,7 @@ func (a *arena) unharmed(ctx context.Context) (time.Duration, error) {
 	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
 		return 0, fmt.Errorf("the unharmed run ended with exit code %d: %s", code, strings.Join(r.rest, "\n"))
 	}
-	if left := r.tree.left(); left.count() > 0 {
+	if left := r.tree.Left(); left.Count() > 0 {
 		return 0, fmt.Errorf("the unharmed run left behind: %s", left)
 	}
 	return took, nil
