@@ -45,10 +45,10 @@ func upWithApp(ctx context.Context, rate float64) (*embedded.Cluster, error) {
 }
 
 // measureApp times cluster, application and telemetry until the objectives are met under load, and weighs the whole tree.
-func measureApp(ctx context.Context, b *bench) ([]row, error) {
+func measureApp(ctx context.Context, b *bench) error {
 	app, err := hotel()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var greens []time.Duration
 	var weights []int64
@@ -57,7 +57,7 @@ func measureApp(ctx context.Context, b *bench) ([]row, error) {
 		began := time.Now()
 		c, err := upWithApp(ctx, 100)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		client := telemetry.New(c.RESTConfig())
 		err = untilGreen(ctx, client, app)
@@ -69,15 +69,15 @@ func measureApp(ctx context.Context, b *bench) ([]row, error) {
 		memory, shares := treeMemory()
 		weights, note = append(weights, memory), describe(shares)
 		if err := errors.Join(err, c.Down(context.WithoutCancel(ctx))); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	green := median(greens)
 	weight := max(weights[0], weights[len(weights)-1])
-	return []row{
-		{Name: "cluster + app of 20 pods + telemetry, SLOs green under 100 rps", Target: "<= 15 s", Measured: seconds(green), Met: green <= 15*time.Second, Note: "runs: " + list(greens)},
-		{Name: "memory of the whole tree (PSS) under 100 rps", Target: "<= 1.2 GiB", Measured: mebibytes(weight), Met: weight <= 1229<<20, Note: note},
-	}, nil
+	return b.add(
+		row{Name: "cluster + app of 20 pods + telemetry, SLOs green under 100 rps", Target: "<= 15 s", Measured: seconds(green), Met: green <= 15*time.Second, Note: "runs: " + list(greens)},
+		row{Name: "memory of the whole tree (PSS) under 100 rps", Target: "<= 1.2 GiB", Measured: mebibytes(weight), Met: weight <= 1229<<20, Note: note},
+	)
 }
 
 // untilGreen waits until every objective is met over the last three seconds: the shortest time that has a scrape in it.
@@ -105,12 +105,12 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // measureThroughput finds the highest rate of a ladder at which nothing fails and the 99th percentile is at most 50 ms.
-func measureThroughput(ctx context.Context, _ *bench) ([]row, error) {
+func measureThroughput(ctx context.Context, b *bench) error {
 	best, note := 0.0, ""
 	for _, rate := range []float64{50, 100, 200, 300, 400, 500, 600} {
 		p99, ok, err := latencyAt(ctx, rate)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		note += fmt.Sprintf("%.0f rps: p99 %.0f ms, %.2f %% good; ", rate, 1000*p99, 100*ok)
 		if p99 > 0.050 || ok < 0.999 {
@@ -118,9 +118,9 @@ func measureThroughput(ctx context.Context, _ *bench) ([]row, error) {
 		}
 		best = rate
 	}
-	return []row{{
+	return b.add(row{
 		Name: "requests through the front door, sustained, p99 <= 50 ms", Target: ">= 500 rps", Measured: fmt.Sprintf("%.0f rps", best), Met: best >= 500, Note: note,
-	}}, nil
+	})
 }
 
 func latencyAt(ctx context.Context, rate float64) (p99, good float64, err error) {
@@ -147,11 +147,11 @@ func latencyAt(ctx context.Context, rate float64) (p99, good float64, err error)
 }
 
 // measureParallelApp runs clusters with the application side by side, each under 20 requests per second.
-func measureParallelApp(ctx context.Context, _ *bench) ([]row, error) {
+func measureParallelApp(ctx context.Context, b *bench) error {
 	const want = 8
 	app, err := hotel()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	clusters, err := several(ctx, want, func(ctx context.Context) (*embedded.Cluster, error) { return upWithApp(ctx, 20) })
 	if err == nil {
@@ -168,8 +168,8 @@ func measureParallelApp(ctx context.Context, _ *bench) ([]row, error) {
 	for _, c := range clusters {
 		err = errors.Join(err, c.Down(context.WithoutCancel(ctx)))
 	}
-	return []row{{
+	return errors.Join(err, b.add(row{
 		Name: "parallel clusters with " + app.ID + " under 20 rps", Target: ">= 8", Measured: fmt.Sprintf("%d up, %.0f with 99 %% good answers", len(clusters), good),
 		Met: good >= want, Note: mebibytes(memory) + " in all",
-	}}, err
+	}))
 }

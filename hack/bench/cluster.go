@@ -27,33 +27,33 @@ func up(ctx context.Context, nodes int) (*embedded.Cluster, error) {
 }
 
 // measureCluster times the start and the end of an empty cluster of three nodes.
-func measureCluster(ctx context.Context, b *bench) ([]row, error) {
+func measureCluster(ctx context.Context, b *bench) error {
 	var ups, downs []time.Duration
 	var memory int64
 	for range b.runs {
 		began := time.Now()
 		c, err := up(ctx, 3)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		ups = append(ups, time.Since(began))
 		memory, _ = treeMemory()
 		dir := c.Spec().Dir
 		began = time.Now()
 		if err := c.Down(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		downs = append(downs, time.Since(began))
 		if left, err := leftovers(dir); left != "" || err != nil {
-			return nil, errors.Join(err, fmt.Errorf("left behind: %s", left))
+			return errors.Join(err, fmt.Errorf("left behind: %s", left))
 		}
 	}
 	upTime, downTime := median(ups), median(downs)
-	return []row{
-		{Name: "cluster ready, 1 control plane + 3 nodes", Target: "<= 6 s", Measured: seconds(upTime), Met: upTime <= 6*time.Second, Note: "runs: " + list(ups)},
-		{Name: "memory of the empty cluster (PSS)", Target: "-", Measured: mebibytes(memory), Met: true},
-		{Name: "tear-down, nothing left behind", Target: "<= 2 s", Measured: seconds(downTime), Met: downTime <= 2*time.Second, Note: "runs: " + list(downs)},
-	}, nil
+	return b.add(
+		row{Name: "cluster ready, 1 control plane + 3 nodes", Target: "<= 6 s", Measured: seconds(upTime), Met: upTime <= 6*time.Second, Note: "runs: " + list(ups)},
+		row{Name: "memory of the empty cluster (PSS)", Target: "-", Measured: mebibytes(memory), Met: true},
+		row{Name: "tear-down, nothing left behind", Target: "<= 2 s", Measured: seconds(downTime), Met: downTime <= 2*time.Second, Note: "runs: " + list(downs)},
+	)
 }
 
 // treeMemory is the memory of all our descendants, and how it is shared out.
@@ -84,22 +84,22 @@ func leftovers(dir string) (string, error) {
 }
 
 // measurePods starts 300 small pods on three nodes.
-func measurePods(ctx context.Context, _ *bench) ([]row, error) {
+func measurePods(ctx context.Context, b *bench) error {
 	const pods = 300
 	c, err := up(ctx, 3)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = c.Down(context.WithoutCancel(ctx)) }()
 	client, err := kubernetes.NewForConfig(c.RESTConfig())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	began := time.Now()
 	if err := deployPause(ctx, client, pods); err != nil {
-		return nil, err
+		return err
 	}
 	ready := int32(0)
 	for ready < pods && ctx.Err() == nil {
@@ -111,10 +111,10 @@ func measurePods(ctx context.Context, _ *bench) ([]row, error) {
 	}
 	took := time.Since(began)
 	memory, shares := treeMemory()
-	return []row{{
+	return b.add(row{
 		Name: "300 small pods on 3 nodes, all Ready", Target: "<= 60 s", Measured: fmt.Sprintf("%d Ready in %s", ready, seconds(took)),
 		Met: ready == pods && took <= time.Minute, Note: fmt.Sprintf("%s in all; %s", mebibytes(memory), describe(shares)),
-	}}, nil
+	})
 }
 
 func describe(shares []proctree.Share) string {
@@ -149,7 +149,7 @@ func deployPause(ctx context.Context, client kubernetes.Interface, replicas int3
 }
 
 // measureParallel starts empty clusters side by side.
-func measureParallel(ctx context.Context, _ *bench) ([]row, error) {
+func measureParallel(ctx context.Context, b *bench) error {
 	const want = 16
 	began := time.Now()
 	clusters, err := several(ctx, want, func(ctx context.Context) (*embedded.Cluster, error) { return up(ctx, 3) })
@@ -158,10 +158,10 @@ func measureParallel(ctx context.Context, _ *bench) ([]row, error) {
 	for _, c := range clusters {
 		err = errors.Join(err, c.Down(context.WithoutCancel(ctx)))
 	}
-	return []row{{
+	return errors.Join(err, b.add(row{
 		Name: "parallel empty clusters", Target: ">= 16", Measured: fmt.Sprintf("%d in %s", len(clusters), seconds(took)),
 		Met: len(clusters) >= want, Note: mebibytes(memory) + " in all",
-	}}, err
+	}))
 }
 
 // several brings up n clusters, two at a time, and returns those that came up.

@@ -19,12 +19,12 @@ var costRates = [2]float64{20, 100}
 
 // measureCost finds the processor time of one request, and of a cluster with the application but without requests. Processor time,
 // unlike latency, says something on a machine that does other things too.
-func measureCost(ctx context.Context, _ *bench) ([]row, error) {
+func measureCost(ctx context.Context, b *bench) error {
 	var taken [2]map[string]time.Duration
 	for i, rate := range costRates {
 		var err error
 		if taken[i], err = costAt(ctx, rate); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	seconds := costWindow.Seconds()
@@ -38,11 +38,11 @@ func measureCost(ctx context.Context, _ *bench) ([]row, error) {
 		notes = append(notes, fmt.Sprintf("%s %.2f", class, each.Seconds()*1e3))
 		idleNotes = append(idleNotes, fmt.Sprintf("%s %.0f", class, rest.Seconds()*1e3))
 	}
-	return []row{
-		{Name: "processor time of one request", Target: "-", Measured: fmt.Sprintf("%.2f ms", perRequest.Seconds()*1e3), Met: true, Note: strings.Join(notes, ", ")},
-		{Name: "processor time of a cluster with the application, without requests", Target: "-", Measured: fmt.Sprintf("%.2f cores", idle.Seconds()), Met: true,
+	return b.add(
+		row{Name: "processor time of one request", Target: "-", Measured: fmt.Sprintf("%.2f ms", perRequest.Seconds()*1e3), Met: true, Note: strings.Join(notes, ", ")},
+		row{Name: "processor time of a cluster with the application, without requests", Target: "-", Measured: fmt.Sprintf("%.2f cores", idle.Seconds()), Met: true,
 			Note: "thousandths of a core: " + strings.Join(idleNotes, ", ")},
-	}, nil
+	)
 }
 
 // costWindow is long enough that what happens every few seconds is in it.

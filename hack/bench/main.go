@@ -1,43 +1,61 @@
 // Command bench measures what docs/benchmarks.md reports and prints it as one table. It measures whole clusters on this
 // machine, one after the other; nothing else should run meanwhile.
 //
-//	go run ./hack/bench [-runs N] [-only ROW] [-json FILE]
+//	go run ./hack/bench [-only ROW,...] [-runs N] [-smoke-repeats N] [-kill-rounds N] [-limit DURATION] [-out DIR] [-json FILE]
+//
+// Each row is printed when it is finished, so that a bench that is interrupted keeps what it has.
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 )
 
-// row is one line of the table.
-type row struct {
-	Name   string `json:"name"`
-	Target string `json:"target"`
-	// Measured is the figure with its unit; Note says what else there is to know, for example the single runs.
-	Measured string `json:"measured"`
-	Met      bool   `json:"met"`
-	Note     string `json:"note,omitempty"`
-}
-
-// measurement makes one or more rows.
+// measurement makes one or more rows, and hands each over as soon as it has it.
 type measurement struct {
 	name string
-	run  func(ctx context.Context, b *bench) ([]row, error)
+	run  func(ctx context.Context, b *bench) error
 }
 
 // bench is what measurements share.
 type bench struct {
-	runs int
+	options
+	table *table
+}
+
+// options are the command line's.
+type options struct {
+	runs         int
+	smokeRepeats int
+	killRounds   int
+	// limit ends a run of the row trials, so that a machine that is too small for -j 4 still gets its table.
+	limit time.Duration
+	only  []string
+	// out is where runs are kept, json the file of the rows.
+	out, json string
+}
+
+// add reports rows that are finished.
+func (b *bench) add(rows ...row) error { return b.table.add(rows...) }
+
+// fail reports a row that could not be measured, so that those that follow are. An interrupt is no such row: its error is
+// handed back.
+func (b *bench) fail(ctx context.Context, name string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s failed: %v\n", name, err)
+	// What follows the first line is a cluster's log: too long for a cell.
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	return b.add(row{Name: name, Measured: "failed", Note: reason})
 }
 
 func measurements() []measurement {
@@ -50,17 +68,27 @@ func measurements() []measurement {
 		{"parallel", measureParallel},
 		{"parallel-app", measureParallelApp},
 		{"trials", measureTrials},
+		{"smoke", measureSmoke},
+		{"kills", measureKills},
 	}
 }
 
 func main() {
-	runs := flag.Int("runs", 5, "how often to repeat what is reported as a median")
+	var o options
+	flag.IntVar(&o.runs, "runs", 5, "how often to repeat what is reported as a median")
+	flag.IntVar(&o.smokeRepeats, "smoke-repeats", 5, "how often to play the smoke suite")
+	flag.IntVar(&o.killRounds, "kill-rounds", 5, "how often to kill each of parent, control plane and node")
+	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "interrupt each run of the row trials after this")
 	only := flag.String("only", "", "measure only these, by comma: "+strings.Join(names(), ", "))
-	out := flag.String("json", "", "write the rows to this file, too")
+	flag.StringVar(&o.out, "out", "", "keep the run directories below this one (default: a temporary directory, which is named and stays)")
+	flag.StringVar(&o.json, "json", "", "write the rows to this file, too")
 	flag.Parse()
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, &bench{runs: *runs}, *only, *out); err != nil {
+	if err := measure(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -74,57 +102,32 @@ func names() []string {
 	return out
 }
 
-func measure(ctx context.Context, b *bench, only, out string) error {
-	var rows []row
+// measure makes the rows one after the other. What fails is a row, too; an interrupt ends it with what there is.
+func measure(ctx context.Context, o options) error {
+	for _, name := range o.only {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("choose rows: there is no %q, only %s", name, strings.Join(names(), ", "))
+		}
+	}
+	b := &bench{options: o, table: newTable(os.Stdout, o.json)}
 	for _, m := range measurements() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
+		if len(o.only) > 0 && !slices.Contains(o.only, m.name) {
 			continue
 		}
 		began := time.Now()
 		fmt.Fprintf(os.Stderr, "measuring %s ...\n", m.name)
-		got, err := m.run(ctx, b)
+		err := m.run(ctx, b)
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("measure %s: %w", m.name, context.Cause(ctx)), err)
+		}
 		if err != nil {
-			// What follows the first line is a cluster's log: too long for a cell.
-			reason, _, _ := strings.Cut(err.Error(), "\n")
-			fmt.Fprintf(os.Stderr, "%s failed: %v\n", m.name, err)
-			got = append(got, row{Name: m.name, Measured: "failed", Note: reason})
+			if err := b.fail(ctx, m.name, err); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(os.Stderr, "measured %s in %s\n", m.name, time.Since(began).Round(time.Second))
-		rows = append(rows, got...)
 	}
-	printTable(rows)
-	if out == "" {
-		return nil
-	}
-	data, err := json.MarshalIndent(rows, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode rows: %w", err)
-	}
-	return os.WriteFile(out, append(data, '\n'), 0o644)
-}
-
-// printTable writes the table as Markdown, ready for docs/benchmarks.md.
-func printTable(rows []row) {
-	fmt.Printf("%s, %d cores, %s, Linux %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), kernel())
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| what\t| target\t| measured\t| met\t| note\t|")
-	fmt.Fprintln(w, "| ---\t| ---\t| ---\t| ---\t| ---\t|")
-	for _, r := range rows {
-		met := "yes"
-		if !r.Met {
-			met = "**no**"
-		}
-		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.Name, r.Target, r.Measured, met, r.Note)
-	}
-	_ = w.Flush()
-}
-
-func kernel() string {
-	data, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(data))
+	return nil
 }
 
 // median of a non-empty list; it is sorted afterwards.
