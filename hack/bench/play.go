@@ -100,7 +100,7 @@ func (p *player) play(ctx context.Context, g game) (o outcome, err error) {
 		return o, fmt.Errorf("play run %s: %w", g.id, err)
 	}
 	code := cmd.ProcessState.ExitCode()
-	if code != errs.ExitOK && code != errs.ExitIncomplete && !(o.stopped && code == errs.ExitInterrupted) {
+	if told := code == errs.ExitOK || code == errs.ExitIncomplete || o.stopped && code == errs.ExitInterrupted; !told {
 		return o, fmt.Errorf("play run %s: exit code %d: %s", g.id, code, lastLine(log.Name()))
 	}
 	o.data, err = results.Load(filepath.Join(p.dir, g.id))
