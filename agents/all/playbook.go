@@ -7,7 +7,7 @@ import (
 
 func init() {
 	agents.MustRegister(agents.Info{
-		Name: "playbook", Description: "Works by rules over cluster state, alerts, logs and traces; no language model. The cheap baseline.",
+		Name: "playbook", Description: "Works by rules over cluster state, alerts, metrics, logs and traces; no language model. The cheap baseline.",
 		Origin: "agents/playbook",
 	}, func(agents.Params) (agents.Agent, error) { return playbook.Agent{}, nil })
 }

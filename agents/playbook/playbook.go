@@ -1,5 +1,10 @@
-// Package playbook is the agent that works by rules: a triage playbook over cluster state, alerts, logs and traces, as teams
-// write them down, with no language model. It is the cheap baseline of every suite: it knows the common faults and misses the rest.
+// Package playbook is the agent that works by rules: a triage playbook over cluster state, alerts, metrics, logs and traces, as
+// teams write them down, with no language model. It is the cheap baseline of every suite: it knows the common faults and misses
+// the rest.
+//
+// It looks several times. A look asks for the alerts and for the golden signals over a window; only where these show something
+// does it read logs, the traffic between services and traces. What is plainly declared wrong is believed at once, what is
+// concluded from behaviour only when a second look concludes the same, and symptoms that nothing explains only when they stay.
 package playbook
 
 import (
@@ -11,10 +16,21 @@ import (
 )
 
 const (
-	// looks is how often it looks before it believes that nothing is wrong, pause how many seconds lie between.
-	looks = 3
-	pause = 8.0
+	// maxLooks is how often it looks at most, pause how many seconds lie between two looks.
+	maxLooks = 8
+	pause    = 8.0
+	// calmLooks in a row without a symptom mean that nothing is wrong. Together they are longer than any alert waits.
+	calmLooks = 4
+	// stayingLooks in a row with a symptom mean that something is wrong, even if no rule says what.
+	stayingLooks = 4
+	// confirmations is how many looks must say the same before what was concluded from behaviour is believed.
+	confirmations = 2
+	// lookCost and answerCost are how many steps a look and the answer with its repair may need.
+	lookCost, answerCost = 14, 9
 )
+
+// certain is the weight from which on a finding needs no second look: it is read, not concluded.
+const certain = 85
 
 // Agent plays the playbook.
 type Agent struct{}
@@ -33,106 +49,88 @@ type finding struct {
 	repair []string
 }
 
+// same is true of findings that say the same is wrong with the same component.
+func (f finding) same(g finding) bool {
+	return f.mechanism == g.mechanism && f.components[0] == g.components[0]
+}
+
 // rule looks for one kind of fault.
 type rule func(ctx context.Context, s *scene) ([]finding, error)
 
-// rules are all rules. Those over declared state need no alert; those over behaviour look where an alert points.
+// rules are all rules. Those over declared state need no symptom; those over behaviour look where an alert or a signal points.
 func rules() []rule {
-	return []rule{nodesReady, replicasZero, targetPorts, podsBroken, accessDenied, slowNode, recentRollout, unreachableStore}
+	return []rule{
+		nodesReady, replicasZero, targetPorts, podsBroken,
+		storeRefuses, deniedInLogs, outOfMemory, recentRollout, slowNode, throttled, unreachableStore, probesFail, poolUsedUp, replicasMissing,
+	}
 }
 
 // Solve looks, decides, repairs and answers.
 func (Agent) Solve(ctx context.Context, brief agents.Brief, cloud agents.Cloud) error {
 	s := &scene{brief: brief, cloud: cloud}
-	var found []finding
-	for look := range looks {
-		if look > 0 {
-			if _, err := agents.Do(ctx, cloud, "wait", map[string]any{"seconds": pause}); err != nil {
-				return err
+	found, anomaly, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	return s.answer(ctx, found, anomaly)
+}
+
+// look looks until it is sure, and returns what it believes, the heaviest first, and whether something is wrong.
+func (s *scene) look(ctx context.Context) (found []finding, anomaly bool, err error) {
+	var tops []finding
+	looks, suspicious, calm, staying := 0, 0, 0, 0
+	for looks < maxLooks && (looks == 0 || s.affords(lookCost+answerCost)) {
+		if looks > 0 {
+			if _, err := s.do(ctx, "wait", map[string]any{"seconds": pause}); err != nil {
+				return nil, false, err
 			}
 		}
-		if err := s.load(ctx); err != nil {
-			return err
+		looks++
+		if found, err = s.once(ctx); err != nil {
+			return nil, false, err
 		}
-		for _, r := range rules() {
-			more, err := r(ctx, s)
-			if err != nil {
-				return err
+		if !s.symptoms() && len(found) == 0 {
+			staying = 0
+			if calm++; calm == calmLooks {
+				return nil, false, nil
 			}
-			found = append(found, more...)
+			continue
 		}
+		calm, suspicious, staying = 0, suspicious+1, staying+1
 		if len(found) > 0 {
-			break
+			top := found[0]
+			tops = append(tops, top)
+			seen := 0
+			for _, t := range tops {
+				if t.same(top) {
+					seen++
+				}
+			}
+			if top.weight >= certain || seen == confirmations {
+				return found, true, nil
+			}
 		}
+		if staying == stayingLooks {
+			return found, true, nil
+		}
+	}
+	// It has looked as often as it may, and saw now this, now that.
+	return found, 2*suspicious >= looks, nil
+}
+
+// once loads the scene and asks every rule.
+func (s *scene) once(ctx context.Context) ([]finding, error) {
+	if err := s.load(ctx); err != nil {
+		return nil, err
+	}
+	var found []finding
+	for _, r := range rules() {
+		more, err := r(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
 	}
 	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(b.weight, a.weight) })
-	return s.answer(ctx, found)
+	return found, nil
 }
-
-// answer hands in what was found, the heaviest finding first, and repairs it before it says so.
-func (s *scene) answer(ctx context.Context, found []finding) error {
-	anomaly := len(found) > 0 || len(s.alerts) > 0
-	if s.asked("detection") {
-		if err := agents.Submit(ctx, s.cloud, "submit_detection", map[string]any{"anomaly": anomaly}); err != nil {
-			return err
-		}
-	}
-	if len(found) == 0 {
-		return s.answerAlerts(ctx)
-	}
-	best := found[0]
-	if s.asked("localization") {
-		if err := agents.Submit(ctx, s.cloud, "submit_localization", map[string]any{"components": components(found)}); err != nil {
-			return err
-		}
-	}
-	if s.asked("diagnosis") && slices.Contains(s.brief.Mechanisms, best.mechanism.String()) {
-		args := map[string]any{"component": best.components[0], "mechanism": best.mechanism.String(), "explanation": best.why}
-		if best.field != "" {
-			args["field"] = best.field
-		}
-		if err := agents.Submit(ctx, s.cloud, "submit_diagnosis", args); err != nil {
-			return err
-		}
-	}
-	if !s.asked("mitigation") || len(best.repair) == 0 {
-		return nil
-	}
-	for _, command := range best.repair {
-		result, err := agents.Do(ctx, s.cloud, "kubectl", map[string]any{"command": command, "timeout_seconds": 90})
-		if err != nil {
-			return err
-		}
-		if result.IsError {
-			return nil // The repair did not work out: it is not claimed.
-		}
-	}
-	return agents.Submit(ctx, s.cloud, "submit_mitigation", map[string]any{"summary": best.why})
-}
-
-// answerAlerts names the services that alerts are about when no rule has found more.
-func (s *scene) answerAlerts(ctx context.Context) error {
-	var suspects []finding
-	for _, service := range s.suspects() {
-		suspects = append(suspects, finding{components: []agents.Component{s.component("Deployment", service)}})
-	}
-	if len(suspects) == 0 || !s.asked("localization") {
-		return nil
-	}
-	return agents.Submit(ctx, s.cloud, "submit_localization", map[string]any{"components": components(suspects)})
-}
-
-// components are the components of all findings, the heaviest first, each once, at most 5.
-func components(found []finding) []agents.Component {
-	var out []agents.Component
-	for _, f := range found {
-		for _, c := range f.components {
-			if !slices.Contains(out, c) && len(out) < 5 {
-				out = append(out, c)
-			}
-		}
-	}
-	return out
-}
-
-func (s *scene) asked(task string) bool { return slices.Contains(s.brief.Tasks, task) }

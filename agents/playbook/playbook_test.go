@@ -1,7 +1,6 @@
 package playbook_test
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -14,54 +13,14 @@ import (
 	"github.com/gameday-bench/gameday/problems"
 )
 
-// world is a small healthy hotel, to be broken by the cases.
-type world struct {
-	nodes, deployments, services, pods string
-	alerts, graph, logs, events        string
-}
-
-func healthy() world {
-	return world{
-		nodes: "node-1 <none> True\nnode-2 <none> True\n",
-		deployments: "frontend 2 2 1 service 8080,9464 http,metrics\nsearch 1 1 1 service 8082 grpc\n" +
-			"geo 1 1 1 service 8083,9464 grpc,metrics\nmysql-geo 1 1 1 store 3306 mysql\n",
-		services: "frontend frontend http 8080 http\nsearch search grpc 8082 grpc\ngeo geo grpc 8083 grpc\nmysql-geo mysql-geo mysql 3306 mysql\n",
-		pods: "frontend-1 frontend node-1 Running <none>\nsearch-1 search node-1 Running <none>\n" +
-			"geo-1 geo node-2 Running <none>\nmysql-geo-1 mysql-geo node-1 Running <none>\n",
-		alerts: "[]",
-		graph: `[{"caller":"frontend","callee":"search","calls":50,"p50Ms":9,"calleeP50Ms":8},
-			{"caller":"search","callee":"geo","calls":50,"p50Ms":5,"calleeP50Ms":4},{"caller":"geo","callee":"mysql-geo","calls":50,"p50Ms":1}]`,
-	}
-}
-
-func (w world) answer(_ context.Context, tool string, args map[string]any) (agents.Result, error) {
-	command, _ := args["command"].(string)
-	out := ""
-	switch {
-	case tool == "get_alerts":
-		out = w.alerts
-	case tool == "get_service_graph":
-		out = w.graph
-	case tool == "get_logs" && args["target"] == "deployment/geo":
-		out = w.logs
-	case tool == "get_events":
-		out = w.events
-	case strings.HasPrefix(command, "get nodes"):
-		out = w.nodes
-	case strings.HasPrefix(command, "get deployments"):
-		out = w.deployments
-	case strings.HasPrefix(command, "get services"):
-		out = w.services
-	case strings.HasPrefix(command, "get pods"):
-		out = w.pods
-	}
-	return agents.Result{Output: out}, nil
-}
-
 const (
 	geoErrors = `[{"name":"HighErrorRate","labels":{"namespace":"hotel","service":"frontend"}},{"name":"HighErrorRate","labels":{"namespace":"hotel","service":"geo"}}]`
 	slowGeo   = `[{"name":"HighRequestLatency","labels":{"namespace":"hotel","service":"geo"}}]`
-	slowSite  = `[{"name":"HighRequestLatency","labels":{"namespace":"hotel","service":"search"}}]`
+	// otherImage are the ReplicaSets of geo after a release.
+	otherImage = "geo 2 geo:2 1 160Mi\ngeo 1 geo:1 1 160Mi\nsearch 1 search:1 1 160Mi\n"
+	image      = "spec.template.spec.containers[0].image"
+
+	slowSite = `[{"name":"HighRequestLatency","labels":{"namespace":"hotel","service":"search"}}]`
 )
 
 func TestMechanismsAreOfTheTaxonomy(t *testing.T) {
@@ -79,46 +38,54 @@ func taxonomy(t *testing.T) []string {
 	return all.MechanismIDs()
 }
 
-func TestRules(t *testing.T) {
+// scene is one case: how the healthy world is broken, and what the playbook makes of it.
+type scene struct {
+	name      string
+	breaks    func(w *world)
+	anomaly   bool
+	component string // kind/name of the diagnosis
+	mechanism string
+	field     string
+	repair    string // a command that must be among the repair; empty: nothing is repaired
+}
+
+func TestRulesOverStateAlertsLogsAndTraces(t *testing.T) {
 	t.Parallel()
-	vocabulary := taxonomy(t)
-	for _, tc := range []struct {
-		name      string
-		breaks    func(w *world)
-		anomaly   bool
-		component string // kind/name of the diagnosis
-		mechanism string
-		repair    string // a command that must be among the repair; empty: nothing is repaired
-	}{
+	play(t, []scene{
 		{name: "healthy", breaks: func(*world) {}},
 		{name: "another namespace's alert", breaks: func(w *world) { w.alerts = `[{"name":"X","labels":{"namespace":"other"}}]` }},
 		{name: "node not ready", breaks: func(w *world) { w.nodes = "node-1 <none> True\nnode-2 <none> Unknown\n" }, anomaly: true, component: "Node/node-2", mechanism: "node-failure", repair: "cordon node-2"},
 		{name: "scaled to zero", breaks: func(w *world) {
 			w.deployments = strings.Replace(w.deployments, "geo 1 1", "geo 0 <none>", 1)
 			w.events = "Scaled down replica set geo-7c9 from 3 to 0"
-		}, anomaly: true, component: "Deployment/geo", mechanism: "scaled-to-zero", repair: "scale deployment/geo --replicas=3"},
-		{name: "wrong target port", breaks: func(w *world) { w.services = strings.Replace(w.services, "geo geo grpc", "geo geo 18083", 1) }, anomaly: true, component: "Service/geo", mechanism: "wrong-port", repair: `patch service geo --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":"grpc"}]'`},
+		}, anomaly: true, component: "Deployment/geo", mechanism: "scaled-to-zero", field: "spec.replicas", repair: "scale deployment/geo --replicas=3"},
+		{name: "wrong target port", breaks: func(w *world) { w.services = strings.Replace(w.services, "geo geo grpc", "geo geo 18083", 1) }, anomaly: true, component: "Service/geo", mechanism: "wrong-port", field: "spec.ports[0].targetPort", repair: `patch service geo --type=json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":"grpc"}]'`},
 		{name: "grant revoked", breaks: func(w *world) {
 			w.alerts, w.logs = geoErrors, `error="Error 1142 (42000): SELECT command denied to user 'geo'@'%' for table 'points'"`
 		}, anomaly: true, component: "Deployment/mysql-geo", mechanism: "permission-revoked"},
 		{name: "buggy release", breaks: func(w *world) {
 			w.alerts, w.deployments = geoErrors, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
-		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+			w.sets = otherImage
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", field: image, repair: "rollout undo deployment/geo"},
 		{name: "buggy release whose only alert is about time", breaks: func(w *world) {
 			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 <none> 2", 1)
-		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+			w.sets = otherImage
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", field: image, repair: "rollout undo deployment/geo"},
 		{name: "buggy release that callers see", breaks: func(w *world) {
 			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
+			w.sets = otherImage
 			w.graph = `[{"caller":"search","callee":"geo","calls":58,"errors":4,"p50Ms":5,"calleeP50Ms":4}]`
-		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", field: image, repair: "rollout undo deployment/geo"},
 		{name: "slow release", breaks: func(w *world) {
 			w.alerts, w.deployments = slowGeo, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
+			w.sets = otherImage
 			w.graph = `[{"caller":"search","callee":"geo","calls":58,"errors":1,"p50Ms":905,"calleeP50Ms":904}]`
-		}, anomaly: true, component: "Deployment/geo", mechanism: "slow-release", repair: "rollout undo deployment/geo"},
+		}, anomaly: true, component: "Deployment/geo", mechanism: "slow-release", field: image, repair: "rollout undo deployment/geo"},
 		{name: "image that cannot be pulled", breaks: func(w *world) {
 			w.pods = strings.Replace(w.pods, "geo-1 geo node-2 Running <none>", "geo-1 geo node-2 Pending ImagePullBackOff", 1)
 			w.deployments = strings.Replace(w.deployments, "geo 1 1 1", "geo 1 0 2", 1)
-		}, anomaly: true, component: "Deployment/geo", mechanism: "wrong-image", repair: "rollout undo deployment/geo"},
+			w.sets = otherImage
+		}, anomaly: true, component: "Deployment/geo", mechanism: "wrong-image", field: image, repair: "rollout undo deployment/geo"},
 		{name: "slow node", breaks: func(w *world) {
 			w.alerts = slowSite
 			w.graph = `[{"caller":"frontend","callee":"search","calls":50,"p50Ms":409,"calleeP50Ms":408},
@@ -128,15 +95,34 @@ func TestRules(t *testing.T) {
 			w.alerts = geoErrors
 			w.graph = `[{"caller":"geo","callee":"mysql-geo","calls":50,"errors":49,"p50Ms":800}]`
 		}, anomaly: true, component: "Deployment/mysql-geo", mechanism: "network-partition"},
+		{name: "crash loop after a rollout", breaks: func(w *world) {
+			w.pods = strings.Replace(w.pods, "geo-1 geo node-2 Running <none>", "geo-1 geo node-2 Running CrashLoopBackOff", 1)
+			w.deployments, w.sets = strings.Replace(w.deployments, "geo 1 1 1", "geo 1 0 2", 1), otherImage
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", field: image, repair: "rollout undo deployment/geo"},
+		{name: "a rollout that changed something else", breaks: func(w *world) {
+			w.alerts, w.deployments = geoErrors, strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1)
+			w.sets = "geo 1 geo:1 1 160Mi\ngeo 2 geo:1 1 160Mi\n"
+		}, anomaly: true, component: "Deployment/geo", mechanism: "buggy-release", repair: "rollout undo deployment/geo"},
+		{name: "an alert that informs", breaks: func(w *world) {
+			w.alerts = `[{"name":"CPUThrottlingHigh","labels":{"namespace":"hotel","pod":"geo-1","severity":"info"}}]`
+		}},
+		{name: "an alert that goes away", breaks: func(w *world) { w.alerts, w.alertsEnd = slowSite, 10 }},
 		{name: "an alert that no rule explains", breaks: func(w *world) { w.alerts = slowSite }, anomaly: true},
-	} {
+	})
+}
+
+func play(t *testing.T, scenes []scene) {
+	t.Helper()
+	vocabulary := taxonomy(t)
+	for _, tc := range scenes {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := healthy()
-			tc.breaks(&w)
+			w := healthy(t)
+			tc.breaks(w)
 			cloud := &agentstest.Cloud{Answer: w.answer}
 			brief := agentstest.Brief()
-			brief.Mechanisms = vocabulary
+			brief.Mechanisms, brief.Budget.Steps = vocabulary, 60
+			cloud.Steps = brief.Budget.Steps
 			require.NoError(t, playbook.Agent{}.Solve(t.Context(), brief, cloud))
 			require.Equal(t, map[string]any{"anomaly": tc.anomaly}, cloud.Accepted("detection"))
 			if tc.component == "" {
@@ -150,19 +136,26 @@ func TestRules(t *testing.T) {
 			require.NoError(t, json.Unmarshal(diagnosis, &d))
 			require.Equal(t, tc.component, d.Component.Kind+"/"+d.Component.Name)
 			require.Equal(t, tc.mechanism, d.Mechanism)
-			var commands []string
-			for _, c := range cloud.Calls() {
-				if command, ok := c.Args["command"].(string); ok && !strings.HasPrefix(command, "get ") {
-					commands = append(commands, command)
-				}
-			}
-			if tc.repair == "" {
-				require.Empty(t, commands)
-				require.Nil(t, cloud.Accepted("mitigation"))
-				return
-			}
-			require.Contains(t, commands, tc.repair)
-			require.NotNil(t, cloud.Accepted("mitigation"))
+			require.Equal(t, tc.field, d.Field)
+			requireRepair(t, tc.repair, cloud)
 		})
 	}
+}
+
+// requireRepair wants a command among those that changed something, or no such command and no mitigation.
+func requireRepair(t *testing.T, repair string, cloud *agentstest.Cloud) {
+	t.Helper()
+	var commands []string
+	for _, c := range cloud.Calls() {
+		if command, ok := c.Args["command"].(string); ok && !strings.HasPrefix(command, "get ") {
+			commands = append(commands, command)
+		}
+	}
+	if repair == "" {
+		require.Empty(t, commands)
+		require.Nil(t, cloud.Accepted("mitigation"))
+		return
+	}
+	require.Contains(t, commands, repair)
+	require.NotNil(t, cloud.Accepted("mitigation"))
 }

@@ -21,7 +21,12 @@ type scene struct {
 	deployments []deployment
 	services    [][]string // name, selector value, target port, port, target port's name
 	pods        []pod
-	edges       []edge
+	signals     []sample
+	sets        [][]string // owner, revision, image, limit of CPU, limit of memory; read when a rule asks
+	// traced are the edges of the last graph from traces; edges are these and what metrics know of them.
+	traced, edges []edge
+	// steps is how many calls it has made.
+	steps int
 }
 
 type alert struct {
@@ -43,22 +48,30 @@ type pod struct {
 	name, app, node, phase, reason string
 }
 
-// edge is one line of get_service_graph.
-type edge struct {
-	Caller      string  `json:"caller"`
-	Callee      string  `json:"callee"`
-	Calls       int     `json:"calls"`
-	Errors      int     `json:"errors"`
-	P50MS       float64 `json:"p50Ms"`
-	CalleeP50MS float64 `json:"calleeP50Ms"`
-}
-
 // nameLabel is the label by which the parts of an application are told apart.
 const nameLabel = `app\.kubernetes\.io/name`
 
-// load reads the state of the cluster and of the telemetry. What cannot be read stays empty: the rules that need it find nothing.
-func (s *scene) load(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.loadAlerts, s.loadNodes, s.loadDeployments, s.loadServices, s.loadPods, s.loadGraph} {
+// load reads symptoms, then the state of the cluster and the traffic. A look that finds no symptom after the first does not read
+// on: what is declared was declared before. What cannot be read stays empty: the rules that need it find nothing.
+func (s *scene) load(ctx context.Context) (err error) {
+	first := s.steps == 0
+	if err := s.loadAlerts(ctx); err != nil {
+		return err
+	}
+	if s.signals, err = s.ask(ctx, signals()); err != nil {
+		return err
+	}
+	s.edges, s.sets = nil, nil
+	steps := []func(context.Context) error{s.loadNodes, s.loadDeployments, s.loadPods}
+	if first {
+		steps = append(steps, s.loadServices)
+	}
+	if s.symptoms() {
+		steps = append(steps, s.loadTraffic)
+	} else if !first {
+		steps = nil
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -66,8 +79,19 @@ func (s *scene) load(ctx context.Context) error {
 	return nil
 }
 
+// do calls a tool and counts it.
+func (s *scene) do(ctx context.Context, tool string, args map[string]any) (agents.Result, error) {
+	s.steps++
+	return agents.Do(ctx, s.cloud, tool, args)
+}
+
+// affords is true when that many steps are left.
+func (s *scene) affords(steps int) bool {
+	return s.brief.Budget.Steps == 0 || s.steps+steps <= s.brief.Budget.Steps
+}
+
 func (s *scene) call(ctx context.Context, tool string, args map[string]any, into any) error {
-	result, err := agents.Do(ctx, s.cloud, tool, args)
+	result, err := s.do(ctx, tool, args)
 	if err != nil || result.IsError {
 		return err
 	}
@@ -83,7 +107,7 @@ func (s *scene) loadAlerts(ctx context.Context) error {
 		return err
 	}
 	for _, a := range all {
-		if ns := a.Labels["namespace"]; ns == "" || ns == s.brief.Namespace {
+		if ns := a.Labels["namespace"]; (ns == "" || ns == s.brief.Namespace) && a.Labels["severity"] != "info" {
 			s.alerts = append(s.alerts, a)
 		}
 	}
@@ -100,7 +124,7 @@ func (s *scene) table(ctx context.Context, resource string, columns ...string) (
 		b.WriteString("C" + strconv.Itoa(i) + ":" + c)
 	}
 	args := map[string]any{"command": "get " + resource + " --no-headers -o 'custom-columns=" + b.String() + "'"}
-	result, err := agents.Do(ctx, s.cloud, "kubectl", args)
+	result, err := s.do(ctx, "kubectl", args)
 	if err != nil || result.IsError {
 		return nil, err
 	}
@@ -155,11 +179,6 @@ func (s *scene) loadPods(ctx context.Context) error {
 	return err
 }
 
-func (s *scene) loadGraph(ctx context.Context) error {
-	s.edges = nil
-	return s.call(ctx, "get_service_graph", map[string]any{"lookback_seconds": 30}, &s.edges)
-}
-
 // component names an object of the application; nodes have no namespace.
 func (s *scene) component(kind, name string) agents.Component {
 	c := agents.Component{Kind: kind, Name: name, Namespace: s.brief.Namespace}
@@ -177,32 +196,36 @@ func (s *scene) deployment(name string) (deployment, bool) {
 	return s.deployments[i], true
 }
 
-// suspects are the services that alerts are about, the innermost first: one whose own calls fail or are slow is blamed
-// behind the one it calls.
+// app is the Deployment of a pod.
+func (s *scene) app(name string) string {
+	if i := slices.IndexFunc(s.pods, func(p pod) bool { return p.name == name }); i >= 0 {
+		return s.pods[i].app
+	}
+	return ""
+}
+
+// suspects are the services that alerts and signals are about, the innermost first: one whose own calls fail or are slow is
+// blamed behind the one it calls.
 func (s *scene) suspects() []string {
 	var out []string
+	suspect := func(name string) {
+		if _, ok := s.deployment(name); ok && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
 	for _, a := range s.alerts {
-		for _, label := range []string{"service", "deployment"} {
-			if name := a.Labels[label]; name != "" && !slices.Contains(out, name) {
-				if _, ok := s.deployment(name); ok {
-					out = append(out, name)
-				}
-			}
+		suspect(a.Labels["service"])
+		suspect(a.Labels["deployment"])
+		suspect(s.app(a.Labels["pod"]))
+	}
+	for _, m := range s.signals {
+		if m.signal != throttledCPU {
+			suspect(m.service())
+			suspect(s.app(m.labels["pod"]))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b string) int { return s.depth(b, 0) - s.depth(a, 0) })
 	return out
-}
-
-// depth is how many calls lie between the entry and a service.
-func (s *scene) depth(service string, guard int) int {
-	deepest := 0
-	for _, e := range s.edges {
-		if e.Callee == service && e.Caller != service && guard < 10 {
-			deepest = max(deepest, 1+s.depth(e.Caller, guard+1))
-		}
-	}
-	return deepest
 }
 
 // alerting is true when an alert whose name contains one of the words is about the service.
