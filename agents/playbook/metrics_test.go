@@ -126,7 +126,8 @@ func TestRulesOverMetrics(t *testing.T) {
 			w.measure(golden("search", "latency_seconds:p95_10s", one), rpc("search", "geo", "OK", "0.5"), store("geo", "", "0.5"))
 		}, anomaly: true, component: "Node/node-2", mechanism: "network-delay", repair: "cordon node-2"},
 		{name: "one slow pair alone accuses no node", breaks: func(w *world) {
-			w.measure(golden("geo", "latency_seconds:p95_10s", one), store("geo", "", "0.5"))
+			w.measure(golden("geo", "latency_seconds:p95_10s", one), stopped(rpc("search", "geo", "OK", "0.01")), store("geo", "", "0.5"))
+			w.graph = `[{"caller":"geo","callee":"mysql-geo","calls":50,"p50Ms":301}]`
 		}, anomaly: true},
 
 		{name: "throttled and slow", breaks: func(w *world) { w.measure(throttle, golden("geo", "latency_seconds:p95_10s", one)) },
@@ -153,11 +154,11 @@ func TestRulesOverMetrics(t *testing.T) {
 			w.measure(`kube_pod_status_ready{namespace="hotel",pod="geo-1",condition="true"} 1x20 0x40`)
 			w.events = "Warning Unhealthy pod/geo-1 Readiness probe failed: dial tcp 10.0.0.1:9999: connect: connection refused"
 		}, anomaly: true, component: "Deployment/geo", mechanism: "wrong-probe"},
-		{name: "a probe is right about a pod whose store is gone", breaks: func(w *world) {
-			w.measure(`kube_pod_status_ready{namespace="hotel",pod="geo-1",condition="true"} 1x20 0x40`,
-				stopped(store("geo", "", "0.01")), store("geo", "timeout", "2.5"))
-			w.events = "Warning Unhealthy pod/geo-1 Readiness probe failed: service unhealthy"
-		}, anomaly: true, component: "Deployment/mysql-geo", mechanism: "network-partition"},
+		{name: "a probe is right about a pod whose calls are lost", breaks: func(w *world) {
+			w.measure(`kube_pod_status_ready{namespace="hotel",pod="search-1",condition="true"} 1x20 0x40`,
+				stopped(rpc("search", "geo", "OK", "0.01")), rpc("search", "geo", "Unavailable", "1"))
+			w.events = "Warning Unhealthy pod/search-1 Readiness probe failed: service unhealthy"
+		}, anomaly: true},
 		{name: "not ready for a moment", breaks: func(w *world) {
 			w.measure(`kube_pod_status_ready{namespace="hotel",pod="geo-1",condition="true"} 1x27 0x7 1x25`)
 			w.events = "Warning Unhealthy pod/geo-1 Readiness probe failed: timeout"

@@ -86,7 +86,7 @@ func (s *scene) look(ctx context.Context) (found []finding, anomaly bool, err er
 			}
 		}
 		looks++
-		if found, err = s.once(ctx); err != nil {
+		if found, err = s.once(ctx, len(found) > 0); err != nil {
 			return nil, false, err
 		}
 		if !s.symptoms() && len(found) == 0 {
@@ -100,13 +100,7 @@ func (s *scene) look(ctx context.Context) (found []finding, anomaly bool, err er
 		if len(found) > 0 {
 			top := found[0]
 			tops = append(tops, top)
-			seen := 0
-			for _, t := range tops {
-				if t.same(top) {
-					seen++
-				}
-			}
-			if top.weight >= certain || seen == confirmations {
+			if top.weight >= certain || count(tops, top) == confirmations {
 				return found, true, nil
 			}
 		}
@@ -118,9 +112,20 @@ func (s *scene) look(ctx context.Context) (found []finding, anomaly bool, err er
 	return found, 2*suspicious >= looks, nil
 }
 
-// once loads the scene and asks every rule.
-func (s *scene) once(ctx context.Context) ([]finding, error) {
-	if err := s.load(ctx); err != nil {
+// count is how many of the findings say the same as f.
+func count(findings []finding, f finding) int {
+	n := 0
+	for _, g := range findings {
+		if f.same(g) {
+			n++
+		}
+	}
+	return n
+}
+
+// once loads the scene and asks every rule. confirm is true when the last look found something.
+func (s *scene) once(ctx context.Context, confirm bool) ([]finding, error) {
+	if err := s.load(ctx, confirm); err != nil {
 		return nil, err
 	}
 	var found []finding

@@ -106,7 +106,14 @@ func TestRulesOverStateAlertsLogsAndTraces(t *testing.T) {
 		{name: "an alert that informs", breaks: func(w *world) {
 			w.alerts = `[{"name":"CPUThrottlingHigh","labels":{"namespace":"hotel","pod":"geo-1","severity":"info"}}]`
 		}},
-		{name: "an alert that goes away", breaks: func(w *world) { w.alerts, w.alertsEnd = slowSite, 10 }},
+		{name: "an alert that goes away", breaks: func(w *world) { w.alerts, w.heals = slowSite, 10 }},
+		{name: "an alert that goes away, after a rollout", breaks: func(w *world) {
+			w.alerts, w.heals = slowGeo, 5
+			w.deployments, w.sets = strings.Replace(w.deployments, "geo 1 1 1", "geo 1 1 2", 1), otherImage
+		}},
+		{name: "a pod that waits for a moment, without an alert", breaks: func(w *world) {
+			w.pods, w.heals = strings.Replace(w.pods, "geo-1 geo node-2 Running <none>", "geo-1 geo <none> Pending <none>", 1), 5
+		}},
 		{name: "an alert that no rule explains", breaks: func(w *world) { w.alerts = slowSite }, anomaly: true},
 	})
 }

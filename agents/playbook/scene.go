@@ -51,9 +51,10 @@ type pod struct {
 // nameLabel is the label by which the parts of an application are told apart.
 const nameLabel = `app\.kubernetes\.io/name`
 
-// load reads symptoms, then the state of the cluster and the traffic. A look that finds no symptom after the first does not read
-// on: what is declared was declared before. What cannot be read stays empty: the rules that need it find nothing.
-func (s *scene) load(ctx context.Context) (err error) {
+// load reads symptoms, then the state of the cluster and the traffic. Without a symptom it reads on only in the first
+// look, and to confirm what the last one found: what is declared was declared before. What cannot be read stays empty: the rules
+// that need it find nothing.
+func (s *scene) load(ctx context.Context, confirm bool) (err error) {
 	first := s.steps == 0
 	if err := s.loadAlerts(ctx); err != nil {
 		return err
@@ -68,7 +69,7 @@ func (s *scene) load(ctx context.Context) (err error) {
 	}
 	if s.symptoms() {
 		steps = append(steps, s.loadTraffic)
-	} else if !first {
+	} else if !first && !confirm {
 		steps = nil
 	}
 	for _, step := range steps {

@@ -22,8 +22,8 @@ type world struct {
 
 	nodes, deployments, services, pods, sets string
 	alerts, graph, logs, events              string
-	// alertsEnd is the second in which the alerts end; 0 means never.
-	alertsEnd float64
+	// heals is the second in which alerts end and pods are well again; 0 means never.
+	heals float64
 	// series are lines of a series and its values, one every 2 s, from samplesBefore seconds ago on.
 	series  string
 	storage storage.Queryable
@@ -33,7 +33,13 @@ type world struct {
 	waited float64
 }
 
-const samplesBefore = 60
+const (
+	samplesBefore = 60
+	healthyPods   = "frontend-1 frontend node-1 Running <none>\nsearch-1 search node-1 Running <none>\n" +
+		"geo-1 geo node-2 Running <none>\nmysql-geo-1 mysql-geo node-1 Running <none>\n"
+)
+
+func (w *world) healed() bool { return w.heals > 0 && w.waited >= w.heals }
 
 func healthy(t *testing.T) *world {
 	t.Helper()
@@ -43,9 +49,8 @@ func healthy(t *testing.T) *world {
 		deployments: "frontend 2 2 1 service 8080,9464 http,metrics\nsearch 1 1 1 service 8082 grpc\n" +
 			"geo 1 1 1 service 8083,9464 grpc,metrics\nmysql-geo 1 1 1 store 3306 mysql\n",
 		services: "frontend frontend http 8080 http\nsearch search grpc 8082 grpc\ngeo geo grpc 8083 grpc\nmysql-geo mysql-geo mysql 3306 mysql\n",
-		pods: "frontend-1 frontend node-1 Running <none>\nsearch-1 search node-1 Running <none>\n" +
-			"geo-1 geo node-2 Running <none>\nmysql-geo-1 mysql-geo node-1 Running <none>\n",
-		alerts: "[]",
+		pods:     healthyPods,
+		alerts:   "[]",
 		graph: `[{"caller":"frontend","callee":"search","calls":50,"p50Ms":9,"calleeP50Ms":8},
 			{"caller":"search","callee":"geo","calls":50,"p50Ms":5,"calleeP50Ms":4},{"caller":"geo","callee":"mysql-geo","calls":50,"p50Ms":1}]`,
 	}
@@ -63,7 +68,7 @@ func (w *world) answer(ctx context.Context, tool string, args map[string]any) (a
 		out = w.evaluate(ctx, query)
 	case tool == "get_alerts":
 		out = w.alerts
-		if w.alertsEnd > 0 && w.waited >= w.alertsEnd {
+		if w.healed() {
 			out = "[]"
 		}
 	case tool == "get_service_graph":
@@ -80,6 +85,9 @@ func (w *world) answer(ctx context.Context, tool string, args map[string]any) (a
 		out = w.services
 	case strings.HasPrefix(command, "get pods"):
 		out = w.pods
+		if w.healed() {
+			out = healthyPods
+		}
 	case strings.HasPrefix(command, "get replicasets"):
 		out = w.sets
 	}
