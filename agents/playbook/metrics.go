@@ -83,7 +83,9 @@ func signals() []expression {
 		dbErrors = `rate(db_client_operation_duration_seconds_count{$ns,error_type!=""}[20s])`
 	)
 	return []expression{
-		{tooManyErrors, `max by (service) (min_over_time(service:errors:ratio10s{$ns}[20s]))
+		// Before its first error a service has no ratio: it must have had one for as long as it had traffic.
+		{tooManyErrors, `max by (service) (min_over_time(service:errors:ratio10s{$ns}[20s])
+			and count_over_time(service:errors:ratio10s{$ns}[20s]) >= 0.8 * count_over_time(service:requests:rate10s{$ns}[20s]))
 			> on (service) max by (service) (service:errors:expected{$ns})` + working},
 		{tooSlow, `max by (service) (min_over_time(service:latency_seconds:p95_10s{$ns}[20s]))
 			> on (service) max by (service) (service:latency_seconds:expected{$ns})` + working},

@@ -83,6 +83,13 @@ func TestRulesOverMetrics(t *testing.T) {
 			w.measure(golden("geo", "errors:ratio10s", blip))
 			rolledOut(w, "2", "160Mi")
 		}},
+		{name: "first errors ever for a moment, after a rollout", breaks: func(w *world) {
+			w.measure(golden("geo", "errors:ratio10s", strings.Replace(blip, "0x27", "_x28", 1)))
+			rolledOut(w, "2", "160Mi")
+		}},
+		{name: "first errors ever, that stay", breaks: func(w *world) {
+			w.measure(golden("geo", "errors:ratio10s", strings.Replace(sinceNow, "0x26", "_x27", 1)))
+		}, anomaly: true},
 		{name: "slow for a moment, after a rollout", breaks: func(w *world) {
 			w.measure(golden("geo", "latency_seconds:p95_10s", blip))
 			rolledOut(w, "2", "160Mi")
