@@ -102,12 +102,6 @@ func instructions(b agents.Brief) string {
 	if b.Budget.Time > 0 {
 		limits = append(limits, b.Budget.Time.String())
 	}
-	if b.Budget.Tokens > 0 {
-		limits = append(limits, fmt.Sprintf("%d tokens", b.Budget.Tokens))
-	}
-	if b.Budget.Cost > 0 {
-		limits = append(limits, fmt.Sprintf("%g USD", b.Budget.Cost))
-	}
 	if len(limits) > 0 {
 		fmt.Fprintf(&s, "Budget: %s.\n", strings.Join(limits, ", "))
 	}

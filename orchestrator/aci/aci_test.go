@@ -179,7 +179,15 @@ func TestBudgets(t *testing.T) {
 	require.NoError(t, s.ReportUsage(100, 0.5))
 	require.ErrorIs(t, s.ReportUsage(1, 0), agents.ErrBudget)
 	require.Error(t, s.ReportUsage(-1, 0))
-	require.ErrorIs(t, s.ReportUsage(math.MaxInt64, 0), agents.ErrBudget, "a sum that is too large does not begin again")
+	for _, cost := range []float64{-1, 1e308, math.Inf(1), math.NaN()} {
+		require.ErrorContains(t, s.ReportUsage(0, cost), "report usage: ")
+	}
+	require.ErrorContains(t, s.ReportUsage(math.MaxInt64, 0), "report usage: ")
+	for range 3 {
+		require.ErrorIs(t, s.ReportUsage(1e12, 1e9), agents.ErrBudget)
+	}
+	require.EqualValues(t, 1e12, s.Usage().Tokens, "sums do not overflow")
+	require.InDelta(t, 1e9, s.Usage().CostUSD, 0)
 	_, err = agents.Do(t.Context(), s, "wait", m{"seconds": 0})
 	require.ErrorAs(t, err, &budget)
 	require.Equal(t, agents.BudgetTokens, budget.Name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -51,15 +50,21 @@ func (m *meter) step() (int, error) {
 	return m.spent.Steps, nil
 }
 
+// What nobody can spend: figures beyond these are refused, so that neither sums nor records of them overflow.
+const (
+	mostTokens int64   = 1e12
+	mostCost   float64 = 1e9
+)
+
 // report adds an agent's own figures.
 func (m *meter) report(tokens int64, cost float64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tokens < 0 || cost < 0 {
-		return fmt.Errorf("report usage: tokens %d and cost %g must not be negative", tokens, cost)
+	if tokens < 0 || tokens > mostTokens || !(cost >= 0 && cost <= mostCost) { //nolint:staticcheck // A cost that is no number is refused, too.
+		return fmt.Errorf("report usage: tokens %d and cost %g must be within 0 and %d, 0 and %g", tokens, cost, mostTokens, mostCost)
 	}
-	m.spent.Tokens += min(tokens, math.MaxInt64-m.spent.Tokens) // A sum that wraps around would be a way out of the budget.
-	m.spent.CostUSD += cost
+	m.spent.Tokens = min(m.spent.Tokens+tokens, mostTokens)
+	m.spent.CostUSD = min(m.spent.CostUSD+cost, mostCost)
 	return m.check()
 }
 
