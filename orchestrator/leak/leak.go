@@ -67,7 +67,7 @@ func everything(ctx context.Context, cloud agents.Cloud, l Look) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if result.IsError && !asFarAsSeen(result.Output) {
+	if result.IsError && !l.asFarAsSeen(result.Output) {
 		return "", errors.New(firstLine(result.Output))
 	}
 	var whole strings.Builder
@@ -91,10 +91,13 @@ func everything(ctx context.Context, cloud agents.Cloud, l Look) (string, error)
 }
 
 // asFarAsSeen says whether a failure means that there is no more for an agent to see: it may not look, what was listed a
-// moment ago is gone, or an aggregated API does not answer at present.
-func asFarAsSeen(output string) bool {
+// moment ago is gone, or metrics' own API does not answer at present. Any other API that does not answer has not been looked at.
+func (l Look) asFarAsSeen(output string) bool {
+	if strings.Contains(output, "(ServiceUnavailable)") {
+		return strings.Contains(l.String(), "metrics.k8s.io")
+	}
 	return slices.ContainsFunc([]string{
-		"No resources found", "(Forbidden)", "(NotFound)", "(MethodNotAllowed)", "(ServiceUnavailable)", "doesn't have a resource type",
+		"No resources found", "(Forbidden)", "(NotFound)", "(MethodNotAllowed)", "doesn't have a resource type",
 		"unable to retrieve the complete list of server APIs", "there is no trace",
 	}, func(s string) bool { return strings.Contains(output, s) })
 }

@@ -62,7 +62,7 @@ func (c *cloud) page(id, offset int) agents.Result {
 // system is a cluster without a leak.
 func system() []answer {
 	return []answer{
-		{"verbs=list", "pods\nleases.coordination.k8s.io\nsecrets\n"},
+		{"verbs=list", "pods\nleases.coordination.k8s.io\nsecrets\npods.metrics.k8s.io\n"},
 		{"custom-columns", "hotel   geo-1    0\nkube-system   dns-1    0,2\nhotel   new-1    <none>\n"},
 		{"list_metrics", "up (gauge) Whether it is up.\nrequests_total\n"},
 		{`search_traces {"errors_only":true`, `{"traceId":"b","root":"frontend GET /","services":["frontend"],"errors":["x"]}` + "\n"},
@@ -85,7 +85,7 @@ func TestSearch(t *testing.T) {
 		"label's value":             {`up|requests_total`, `{"result":[{"metric":{"__name__":"up","job":"chaos_x"}}]}`},
 		"log":                       {"logs -n hotel pod/geo-1", "level=info msg=\"GAMEDAY_X is set\""},
 		"log of another namespace":  {"logs -n kube-system pod/dns-1", "chaosmesh"},
-		"log before a restart":      {"pod/dns-1 --all-containers --ignore-errors --tail=2000 --previous", "chaosmesh"},
+		"log before a restart":      {"pod/dns-1 --all-containers --ignore-errors --previous", "chaosmesh"},
 		"found traces":              {"search_traces", `{"traceId":"a","root":"chaos"}`},
 		"trace":                     {`get_trace {"trace_id":"a"}`, "frontend GET / peer=chaos"},
 		"trace with an error":       {`get_trace {"trace_id":"b"}`, "frontend GET / ERROR injected"},
@@ -125,6 +125,8 @@ func TestSearchSaysWhatItCouldNotLookAt(t *testing.T) {
 		"broken query":       {"query_metrics", "error: query_failed: too many samples", "too many samples"},
 		"may not list":       {"get secrets", "error: Error from server (Forbidden): secrets is forbidden", ""},
 		"no longer there":    {"pod/geo-1", `error: Error from server (NotFound): pods "geo-1" not found`, ""},
+		"no answer":          {"get secrets", "error: Error from server (ServiceUnavailable): no answer", "look at kubectl get secrets"},
+		"no metrics' answer": {"get pods.metrics.k8s.io", "error: Error from server (ServiceUnavailable): no answer", ""},
 		"API without answer": {"verbs=list", "error: pods\nerror: unable to retrieve the complete list of server APIs: metrics.k8s.io/v1", ""},
 	}
 	for name, c := range cases {

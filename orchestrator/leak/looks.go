@@ -89,7 +89,7 @@ func logsShown(pods string) []Look {
 		if len(columns) < 2 {
 			continue
 		}
-		logs := "logs -n " + columns[0] + " pod/" + columns[1] + " --all-containers --ignore-errors --tail=2000"
+		logs := "logs -n " + columns[0] + " pod/" + columns[1] + " --all-containers --ignore-errors"
 		out = append(out, kubectl(logs))
 		if len(columns) > 2 && strings.ContainsAny(columns[2], "123456789") {
 			out = append(out, kubectl(logs+" --previous"))

@@ -27,11 +27,21 @@ func reveal(text string) string {
 			return run
 		case printable(decoded):
 			return reveal(string(decoded))
-		case len(run) >= certainlyBinary:
+		case len(run) >= certainlyBinary && !path(run):
 			return "(binary)"
 		}
 		return run
 	})
+}
+
+// path says whether a run is a path of short names: by chance, base64 of this length has a long part without a slash.
+func path(run string) bool {
+	for part := range strings.SplitSeq(run, "/") {
+		if len(part) > certainlyBinary/2 {
+			return false
+		}
+	}
+	return true
 }
 
 // mixed says whether s has small letters, capitals and digits: names and paths seldom do, base64 nearly always.
