@@ -70,15 +70,20 @@ func (s *scene) limited(ctx context.Context, f *finding, field string) error {
 	return err
 }
 
+// eventsRead is of how many pods a look reads the events.
+const eventsRead = 3
+
 // probesFail: a pod that runs, answers for its metrics and is not ready, and events that say that a probe fails. When its calls
 // fail too, the probe may well be right.
 func probesFail(ctx context.Context, s *scene) ([]finding, error) {
 	var out []finding
+	read := 0
 	for _, m := range s.over(notReady) {
 		app := s.app(m.labels["pod"])
-		if app == "" || s.breaks(app, storeErrors, tooManyErrors) || s.callsAreLost(app) {
+		if read == eventsRead || app == "" || s.breaks(app, storeErrors, tooManyErrors) || s.callsAreLost(app) {
 			continue
 		}
+		read++
 		events, err := s.do(ctx, "get_events", map[string]any{"for": "pod/" + m.labels["pod"], "type": "Warning"})
 		if err != nil {
 			return nil, err

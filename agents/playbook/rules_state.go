@@ -85,10 +85,16 @@ func targetPorts(_ context.Context, s *scene) ([]finding, error) {
 	return out, nil
 }
 
-// waitingReasons maps what the kubelet says to a mechanism.
-var waitingReasons = map[string]mechanism{
-	"ImagePullBackOff": wrongImage, "ErrImagePull": wrongImage, "InvalidImageName": wrongImage,
-	"CreateContainerConfigError": wrongConfigValue, "CrashLoopBackOff": buggyRelease,
+// waitingReasons is what the kubelet says and what it means: of several, the last counts.
+var waitingReasons = []struct {
+	reason string
+	cause  mechanism
+}{
+	{"CrashLoopBackOff", buggyRelease},
+	{"CreateContainerConfigError", wrongConfigValue},
+	{"ImagePullBackOff", wrongImage},
+	{"ErrImagePull", wrongImage},
+	{"InvalidImageName", wrongImage},
 }
 
 // podsBroken: pods that cannot start; when it came with a rollout, the rollout is undone.
@@ -96,9 +102,9 @@ func podsBroken(ctx context.Context, s *scene) ([]finding, error) {
 	var out []finding
 	for _, p := range s.pods {
 		cause := unknown
-		for reason, m := range waitingReasons {
-			if strings.Contains(p.reason, reason) {
-				cause = m
+		for _, w := range waitingReasons {
+			if strings.Contains(p.reason, w.reason) {
+				cause = w.cause
 			}
 		}
 		if p.phase == "Pending" && p.node == "<none>" {
