@@ -129,6 +129,8 @@ func (a *arena) strike(ctx context.Context, r *run, k killing, out *Report) ([]b
 		select {
 		case <-r.done:
 			return nil, fmt.Errorf("the run ended after %s, before the kill", time.Since(r.began).Round(time.Millisecond))
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		default:
 		}
 		pid := r.cmd.Process.Pid
