@@ -16,7 +16,7 @@ var hostFiles = []string{"/proc", "/usr/share/zoneinfo", "/etc/localtime"}
 
 // Confine denies this process, for good, to open what is neither in its container nor read by every Go program: a second
 // lock, for libraries that open files of the host by their paths, behind symbolic links that somebody may have made in a
-// volume. Such an attempt fails with EACCES. The lock is Landlock's, since Linux 5.13; a kernel without it denies nothing, and that
+// volume. Such an attempt fails with EACCES. The lock is Landlock's, since Linux 5.19; a kernel without it denies nothing, and that
 // is no error. t has to be c's tree.
 func (t *Tree) Confine(c *Container) error {
 	rules := []landlock.Rule{landlock.RWFiles(devices...).IgnoreIfMissing(), landlock.ROFiles(c.ResolvConf).IgnoreIfMissing()}
