@@ -52,11 +52,17 @@ func objectInvariants(changes []inventory.Change, app string, protected []string
 // systemNamespace holds what every workload needs, as names and resource metrics.
 const systemNamespace = "kube-system"
 
-// breaksSystem says whether a change takes from the cluster's own services. What is new there takes nothing, unless it
-// confines: controllers make their accounts when they first need them. More replicas are no harm either.
+// breaksSystem says whether a change takes from the cluster's own services: what is in their namespace, aggregated APIs, and
+// webhooks, which can refuse everything. What is new there takes nothing, unless it confines: controllers make their accounts
+// when they first need them. More replicas, labels and annotations are no harm either.
 func breaksSystem(c inventory.Change) bool {
+	webhook := strings.HasSuffix(c.Key.Kind, "WebhookConfiguration")
 	switch {
-	case c.Key.Namespace != systemNamespace:
+	case webhook && c.Type == "created":
+		return true
+	case c.Key.Namespace != systemNamespace && c.Key.Kind != "APIService" && !webhook:
+		return false
+	case isNote(c.Field):
 		return false
 	case c.Type == "created":
 		return confines(c)
@@ -64,6 +70,13 @@ func breaksSystem(c inventory.Change) bool {
 		return shrinks(c)
 	}
 	return true
+}
+
+// isNote says whether a field is a label or an annotation that selects nothing, such as that of a restart.
+func isNote(field string) bool {
+	return slices.ContainsFunc([]string{"metadata.labels", "metadata.annotations", "spec.template.metadata.annotations"}, func(prefix string) bool {
+		return field == prefix || strings.HasPrefix(field, prefix+".")
+	})
 }
 
 // confines says whether a change is a new object that bounds what others may do.

@@ -14,6 +14,8 @@ func TestObjectInvariants(t *testing.T) {
 	deployment := inventory.Key{Kind: "Deployment", Namespace: "hotel", Name: "geo"}
 	dns := inventory.Key{Kind: "Deployment", Namespace: "kube-system", Name: "coredns"}
 	corefile := inventory.Key{Kind: "ConfigMap", Namespace: "kube-system", Name: "coredns"}
+	metrics := inventory.Key{Kind: "APIService", Name: "v1beta1.metrics.k8s.io"}
+	webhook := inventory.Key{Kind: "ValidatingWebhookConfiguration", Name: "guard"}
 	kept := "cluster's own services kept"
 	cases := map[string]struct {
 		change  inventory.Change
@@ -33,6 +35,13 @@ func TestObjectInvariants(t *testing.T) {
 		"cordon of another node":    {change: inventory.Change{Key: inventory.Key{Kind: "Node", Name: "node-1"}, Type: "changed", Field: "spec.unschedulable", After: true}, allowed: []truth.AllowedChange{{Kind: "Node", Name: "node-2", Fields: []string{"spec.unschedulable"}}}, broken: "nodes schedulable"},
 		"DNS deleted":               {change: inventory.Change{Key: dns, Type: "deleted"}, broken: kept},
 		"DNS scaled to zero":        {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.replicas", Before: int64(2), After: int64(0)}, broken: kept},
+		"API deleted":               {change: inventory.Change{Key: metrics, Type: "deleted"}, broken: kept},
+		"API of one's own":          {change: inventory.Change{Key: metrics, Type: "created"}},
+		"webhook":                   {change: inventory.Change{Key: webhook, Type: "created"}, broken: kept},
+		"webhook's policy":          {change: inventory.Change{Key: webhook, Type: "changed", Field: "webhooks[0].failurePolicy"}, broken: kept},
+		"DNS restarted by a patch":  {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.template.metadata.annotations.restartedAt"}},
+		"DNS's own label":           {change: inventory.Change{Key: dns, Type: "changed", Field: "metadata.labels.seen"}},
+		"DNS's pods' label":         {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.template.metadata.labels.k8s-app"}, broken: kept},
 		"DNS scaled up":             {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.replicas", Before: int64(2), After: int64(3)}},
 		"DNS's image":               {change: inventory.Change{Key: dns, Type: "changed", Field: "spec.template.spec.containers[0].image", Before: "dns:1", After: "dns:2"}, broken: kept},
 		"DNS's configuration":       {change: inventory.Change{Key: corefile, Type: "changed", Field: "data.Corefile", Before: "a", After: "b"}, broken: kept},

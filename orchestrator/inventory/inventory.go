@@ -56,12 +56,22 @@ func kinds() map[string]schema.GroupVersionResource {
 	}
 }
 
+// clusterKinds are those without a namespace.
+func clusterKinds() map[string]schema.GroupVersionResource {
+	return map[string]schema.GroupVersionResource{
+		"Node":                           {Version: "v1", Resource: "nodes"},
+		"APIService":                     {Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"},
+		"MutatingWebhookConfiguration":   {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
+		"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
+	}
+}
+
 // selfWritten are ConfigMaps that the control plane writes when it likes, and again when they are gone.
 func selfWritten() []string {
 	return []string{"kube-root-ca.crt", "kube-apiserver-legacy-service-account-token-tracking"}
 }
 
-// Take reads the objects of namespaces and the nodes.
+// Take reads the objects of namespaces, and those of the cluster.
 func Take(ctx context.Context, client dynamic.Interface, namespaces ...string) (Inventory, error) {
 	out := Inventory{}
 	for _, kind := range slices.Sorted(maps.Keys(kinds())) {
@@ -71,7 +81,12 @@ func Take(ctx context.Context, client dynamic.Interface, namespaces ...string) (
 			}
 		}
 	}
-	return out, out.list(ctx, client, "Node", schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, "")
+	for _, kind := range slices.Sorted(maps.Keys(clusterKinds())) {
+		if err := out.list(ctx, client, kind, clusterKinds()[kind], ""); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func (inv Inventory) list(ctx context.Context, client dynamic.Interface, kind string, gvr schema.GroupVersionResource, ns string) error {
@@ -109,6 +124,7 @@ func essence(item unstructured.Unstructured) map[string]any {
 		}
 	}
 	o["metadata"] = kept
+	dropAuthorities(o)
 	for _, meta := range []map[string]any{kept, nested(o, "spec", "template", "metadata")} {
 		annotations := nested(meta, "annotations")
 		maps.DeleteFunc(annotations, func(name string, _ any) bool { return bookkeeping(name) })
@@ -117,6 +133,19 @@ func essence(item unstructured.Unstructured) map[string]any {
 		}
 	}
 	return o
+}
+
+// dropAuthorities drops the certificates by which the API server knows whom it calls: controllers write and renew them.
+func dropAuthorities(o map[string]any) {
+	if item, ok := o["spec"].(map[string]any); ok {
+		delete(item, "caBundle")
+	}
+	hooks, _ := o["webhooks"].([]any)
+	for _, hook := range hooks {
+		if fields, ok := hook.(map[string]any); ok {
+			delete(nested(fields, "clientConfig"), "caBundle")
+		}
+	}
 }
 
 // bookkeeping says whether an annotation is a controller's or a client's note to itself.

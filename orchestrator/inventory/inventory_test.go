@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 
@@ -29,7 +30,8 @@ func deployment(name string, replicas int64, image string) *unstructured.Unstruc
 
 func take(t *testing.T, objects ...runtime.Object) inventory.Inventory {
 	t.Helper()
-	inv, err := inventory.Take(t.Context(), fake.NewSimpleDynamicClient(scheme.Scheme, objects...), "shop")
+	client := fake.NewSimpleDynamicClient(knownKinds(t), objects...)
+	inv, err := inventory.Take(t.Context(), client, "shop")
 	require.NoError(t, err)
 	return inv
 }
@@ -94,4 +96,43 @@ func TestDiffIgnoresWhatTheControlPlaneWrites(t *testing.T) {
 	changes := inventory.Diff(before, after)
 	require.Len(t, changes, 1)
 	require.Equal(t, "ConfigMap shop/coredns data.key: a -> b", changes[0].String())
+}
+
+func TestDiffSeesTheClustersAPIsAndWebhooks(t *testing.T) {
+	t.Parallel()
+	api := func(service, ca string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1beta1.metrics.k8s.io"},
+			"spec": map[string]any{"service": map[string]any{"name": service}, "caBundle": ca},
+		}}
+	}
+	webhooks := func(kind, policy, ca string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": map[string]any{"name": "guard"},
+			"webhooks": []any{map[string]any{"name": "a", "failurePolicy": policy, "clientConfig": map[string]any{"caBundle": ca}}},
+		}}
+	}
+	const mutating, validating = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
+	before := take(t, api("metrics-server", "a"), webhooks(mutating, "Ignore", "a"))
+	require.Empty(t, inventory.Diff(before, take(t, api("metrics-server", "b"), webhooks(mutating, "Ignore", "b"))), "certificates are renewed")
+	var changes []string
+	for _, c := range inventory.Diff(before, take(t, api("other", "a"), webhooks(mutating, "Fail", "a"), webhooks(validating, "Fail", "a"))) {
+		changes = append(changes, c.String())
+	}
+	require.Equal(t, []string{
+		"APIService v1beta1.metrics.k8s.io spec.service.name: metrics-server -> other",
+		"MutatingWebhookConfiguration guard webhooks[0].failurePolicy: Ignore -> Fail",
+		"ValidatingWebhookConfiguration guard created",
+	}, changes)
+}
+
+// knownKinds is the scheme of the kinds that an inventory has: that of client-go has no aggregated APIs.
+func knownKinds(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	s := runtime.NewScheme()
+	require.NoError(t, scheme.AddToScheme(s))
+	apis := schema.GroupVersion{Group: "apiregistration.k8s.io", Version: "v1"}
+	s.AddKnownTypeWithName(apis.WithKind("APIService"), &unstructured.Unstructured{})
+	s.AddKnownTypeWithName(apis.WithKind("APIServiceList"), &unstructured.UnstructuredList{})
+	return s
 }
