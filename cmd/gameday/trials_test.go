@@ -25,6 +25,10 @@ func TestTrials(t *testing.T) {
 		env.Defer(func() { _ = os.RemoveAll(rt) })
 		env.Setenv("XDG_RUNTIME_DIR", rt)
 		env.Setenv("GAMEDAY_BIN_DIR", filepath.Dir(binaries.Cluster))
-		return nil
+		example, err := os.ReadFile(filepath.Join("..", "..", "docs", "examples", "agent.py"))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(env.WorkDir, "pack", "agents", "example", "agent.py"), example, 0o600)
 	})
 }
