@@ -186,7 +186,7 @@ func TestBudgets(t *testing.T) {
 	for range 3 {
 		require.ErrorIs(t, s.ReportUsage(1e12, 1e9), agents.ErrBudget)
 	}
-	require.EqualValues(t, 1e12, s.Usage().Tokens, "sums do not overflow")
+	require.Equal(t, int64(1e12), s.Usage().Tokens, "sums do not overflow")
 	require.InDelta(t, 1e9, s.Usage().CostUSD, 0)
 	_, err = agents.Do(t.Context(), s, "wait", m{"seconds": 0})
 	require.ErrorAs(t, err, &budget)

@@ -60,7 +60,8 @@ const (
 func (m *meter) report(tokens int64, cost float64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tokens < 0 || tokens > mostTokens || !(cost >= 0 && cost <= mostCost) { //nolint:staticcheck // A cost that is no number is refused, too.
+	// A cost that is no number is refused, too.
+	if tokens < 0 || tokens > mostTokens || !(cost >= 0 && cost <= mostCost) {
 		return fmt.Errorf("report usage: tokens %d and cost %g must be within 0 and %d, 0 and %g", tokens, cost, mostTokens, mostCost)
 	}
 	m.spent.Tokens = min(m.spent.Tokens+tokens, mostTokens)
