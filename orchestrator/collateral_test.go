@@ -7,13 +7,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/gameday-bench/gameday/orchestrator/inventory/inventorytest"
 	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/workloads"
 )
@@ -22,8 +19,7 @@ import (
 func TestCollateralSeesTheClustersOwnServices(t *testing.T) {
 	t.Parallel()
 	meta := metav1.ObjectMeta{Name: "coredns", Namespace: "kube-system"}
-	client := dynamicfake.NewSimpleDynamicClient(knownKinds(t),
-		&appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: meta},
+	client := inventorytest.NewClient(t, &appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: meta},
 		&corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: meta})
 	e := &environment{
 		app: &workloads.Definition{}, draw: problems.Draw{"namespace": "hotel"}, dynamic: client, kubernetes: fake.NewSimpleClientset(),
@@ -45,15 +41,4 @@ func TestCollateralSeesTheClustersOwnServices(t *testing.T) {
 		require.NoError(t, client.Resource(gvr).Namespace(meta.Namespace).Delete(t.Context(), meta.Name, metav1.DeleteOptions{}))
 	}
 	require.Equal(t, []string{"cluster's own services kept: ConfigMap kube-system/coredns deleted; Deployment kube-system/coredns deleted"}, broken())
-}
-
-// knownKinds is the scheme of the kinds that an inventory has: that of client-go has no aggregated APIs.
-func knownKinds(t *testing.T) *runtime.Scheme {
-	t.Helper()
-	s := runtime.NewScheme()
-	require.NoError(t, scheme.AddToScheme(s))
-	apis := schema.GroupVersion{Group: "apiregistration.k8s.io", Version: "v1"}
-	s.AddKnownTypeWithName(apis.WithKind("APIService"), &unstructured.Unstructured{})
-	s.AddKnownTypeWithName(apis.WithKind("APIServiceList"), &unstructured.UnstructuredList{})
-	return s
 }

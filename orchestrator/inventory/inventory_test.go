@@ -6,11 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/fake"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/gameday-bench/gameday/orchestrator/inventory"
+	"github.com/gameday-bench/gameday/orchestrator/inventory/inventorytest"
 )
 
 func deployment(name string, replicas int64, image string) *unstructured.Unstructured {
@@ -30,7 +28,7 @@ func deployment(name string, replicas int64, image string) *unstructured.Unstruc
 
 func take(t *testing.T, objects ...runtime.Object) inventory.Inventory {
 	t.Helper()
-	client := fake.NewSimpleDynamicClient(knownKinds(t), objects...)
+	client := inventorytest.NewClient(t, objects...)
 	inv, err := inventory.Take(t.Context(), client, "shop")
 	require.NoError(t, err)
 	return inv
@@ -124,15 +122,4 @@ func TestDiffSeesTheClustersAPIsAndWebhooks(t *testing.T) {
 		"MutatingWebhookConfiguration guard webhooks[0].failurePolicy: Ignore -> Fail",
 		"ValidatingWebhookConfiguration guard created",
 	}, changes)
-}
-
-// knownKinds is the scheme of the kinds that an inventory has: that of client-go has no aggregated APIs.
-func knownKinds(t *testing.T) *runtime.Scheme {
-	t.Helper()
-	s := runtime.NewScheme()
-	require.NoError(t, scheme.AddToScheme(s))
-	apis := schema.GroupVersion{Group: "apiregistration.k8s.io", Version: "v1"}
-	s.AddKnownTypeWithName(apis.WithKind("APIService"), &unstructured.Unstructured{})
-	s.AddKnownTypeWithName(apis.WithKind("APIServiceList"), &unstructured.UnstructuredList{})
-	return s
 }
