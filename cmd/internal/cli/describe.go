@@ -141,12 +141,17 @@ func describeProblem(a *app, name string) (description, error) {
 }
 
 func budget(b problems.Budget) string {
-	out := fmt.Sprintf("%d steps, %s", b.Steps, b.Time)
-	if b.Tokens > 0 {
-		out += fmt.Sprintf(", %d tokens", b.Tokens)
+	return fmt.Sprintf("%d steps, %s%s", b.Steps, b.Time, reported(b.Tokens, b.CostUSD))
+}
+
+// reported continues a list with the figures that agents report themselves, where they are not 0.
+func reported(tokens int64, costUSD float64) string {
+	out := ""
+	if tokens > 0 {
+		out += fmt.Sprintf(", %d tokens", tokens)
 	}
-	if b.CostUSD > 0 {
-		out += fmt.Sprintf(", %g USD", b.CostUSD)
+	if costUSD > 0 {
+		out += fmt.Sprintf(", %g USD", costUSD)
 	}
 	return out
 }

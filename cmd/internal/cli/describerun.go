@@ -150,12 +150,5 @@ func describeCluster(a *app, name string) (description, error) {
 
 // spent is what the agent took and what it reports that it cost.
 func spent(r results.TrialRecord) string {
-	out := fmt.Sprintf("%.1fs, %d steps", r.AgentSeconds, r.Steps)
-	if r.Tokens > 0 {
-		out += fmt.Sprintf(", %d tokens", r.Tokens)
-	}
-	if r.CostUSD > 0 {
-		out += fmt.Sprintf(", %g USD", r.CostUSD)
-	}
-	return out
+	return fmt.Sprintf("%.1fs, %d steps%s", r.AgentSeconds, r.Steps, reported(r.Tokens, r.CostUSD))
 }
