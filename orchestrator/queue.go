@@ -22,14 +22,14 @@ type job struct {
 func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, jobs []job) error {
 	queue := make(chan job)
 	failures := make(chan error, config.Concurrency)
-	turns := make(turns, max(config.Starts, 1))
+	starts := make(turns, max(config.Starts, 1))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var workers sync.WaitGroup
 	for range config.Concurrency {
 		workers.Go(func() {
 			for a := range queue {
-				if err := r.playWithRetries(ctx, config, store, turns, a); err != nil {
+				if err := r.playWithRetries(ctx, config, store, starts, a); err != nil {
 					// A record that cannot be written ends the run: what goes on would be lost.
 					failures <- err
 					cancel(err)
@@ -61,9 +61,9 @@ func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.S
 }
 
 // playWithRetries plays one trial, and again while it fails for our own reasons and retries are left.
-func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, turns turns, a job) error {
+func (r *Runner) playWithRetries(ctx context.Context, config RunConfig, store *results.Store, starts turns, a job) error {
 	for try := a.tries; ; try++ {
-		up, err := turns.take(ctx)
+		up, err := starts.take(ctx)
 		if err != nil {
 			return nil //nolint:nilerr // The trial never began: a resumed run plays it.
 		}
