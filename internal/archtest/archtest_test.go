@@ -52,6 +52,10 @@ var rules = []rule{
 		reason: "Chaos Mesh is behind one seam: faults/chaosmesh speaks its API, the embedded cluster runs its controllers",
 	},
 	{
+		from: "", to: "helm.sh/helm", except: []string{"orchestrator/chaosmesh"},
+		reason: "Chaos Mesh on a real cluster is the one thing that comes as a chart: its installer is the seam to Helm",
+	},
+	{
 		from: "", to: "sigs.k8s.io/kind", except: []string{"orchestrator/cluster/kind"},
 		reason: "kind is one provider among others",
 	},

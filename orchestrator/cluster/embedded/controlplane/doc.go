@@ -2,6 +2,6 @@
 // kube-scheduler, and Chaos Mesh's controllers.
 //
 // The components are upstream's own, started through the functions that their commands call. What is around them is
-// small: the settings (package flags), the way into the userspace network (package egress), the objects that an
-// installer would create (package addons), and Chaos Mesh's definitions (package crds).
+// small: the settings (package flags), the way into the userspace network (package egress), and the objects that an
+// installer would create (package addons). Chaos Mesh's definitions are those of every cluster (orchestrator/chaosmesh/crds).
 package controlplane

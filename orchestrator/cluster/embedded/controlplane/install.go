@@ -16,8 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/gameday-bench/gameday/orchestrator/chaosmesh/crds"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/addons"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/crds"
 )
 
 func alreadyExists(err error) bool { return apierrors.IsAlreadyExists(err) }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/crds"
+	"github.com/gameday-bench/gameday/orchestrator/chaosmesh/crds"
 )
 
 func byKind(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinition {

@@ -1,7 +1,7 @@
 // Package crds holds the CustomResourceDefinitions of Chaos Mesh.
 //
-// They are generated from the Go types of the api module that the controllers are built with. The manifest that Chaos
-// Mesh ships is older than that module: it prunes a field that the controllers write.
+// They are generated from the Go types of the api module that the embedded cluster's controllers are built with, and serve every
+// cluster. The manifest that Chaos Mesh ships is older than that module: it prunes a field that the controllers write.
 package crds
 
 import (
