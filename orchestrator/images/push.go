@@ -2,39 +2,17 @@ package images
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/gameday-bench/gameday/internal/errs"
 )
 
-// pushes is how many images are pushed at a time.
-const pushes = 4
-
-// PushOptions say how a registry is spoken to. The zero value is right for most.
-type PushOptions struct {
-	// Insecure allows a registry without TLS or with a certificate that nobody vouches for. Registries on this machine and on
-	// private addresses may always be without TLS.
-	Insecure bool
-	// Keychain gives the credentials for a registry; nil means those that docker login and podman login have stored.
-	Keychain authn.Keychain
-	// Transport carries the requests; nil means go-containerregistry's own.
-	Transport http.RoundTripper
-	// Pushed, when set, is told of every image that is in the registry now. It is called from several goroutines, one at a time.
-	Pushed func(Image)
-}
+// atOnce is how many images are pushed or looked for at a time.
+const atOnce = 4
 
 // Push puts all images into registry, a host that a path may follow (ghcr.io/me/exercise), and returns them with their
 // references there, in the order of List. What the registry has already is not sent again, so that a push that failed can be
@@ -45,17 +23,13 @@ type PushOptions struct {
 // push, is one of party infra, with what to do as its hint. What was pushed before an error stays.
 func (s *Set) Push(ctx context.Context, registry string, o PushOptions) ([]Image, error) {
 	out := make([]Image, len(s.images))
-	tags := make([]name.Tag, len(s.images))
+	tags, err := s.tags(registry, o.Insecure)
+	if err != nil {
+		return nil, err
+	}
 	for i, im := range s.images {
-		ref, err := Reference(registry, im.Ref)
-		if err != nil {
-			return nil, err
-		}
-		if tags[i], err = tagOf(ref, o.Insecure); err != nil {
-			return nil, err
-		}
 		out[i] = im.Image
-		out[i].Ref = ref
+		out[i].Ref = tags[i].String()
 	}
 	p, err := newPusher(o)
 	if err != nil {
@@ -74,7 +48,7 @@ func (s *Set) Push(ctx context.Context, registry string, o PushOptions) ([]Image
 		p.tell(out[i])
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(pushes)
+	group.SetLimit(atOnce)
 	for _, i := range rest {
 		group.Go(func() error {
 			if err := p.push(groupCtx, s.images[i], tags[i]); err != nil {
@@ -90,35 +64,6 @@ func (s *Set) Push(ctx context.Context, registry string, o PushOptions) ([]Image
 	return out, nil
 }
 
-// Reference is the reference under which Push puts an image into registry: its path and tag stay as they are. A registry that
-// is none is an error of party usage.
-func Reference(registry, ref string) (string, error) {
-	wrong := func(format string, args ...any) error {
-		return errs.Hint(errs.Newf(errs.Usage, "invalid registry %q: %s", registry, fmt.Sprintf(format, args...)),
-			"write it as in an image's reference, for example ghcr.io/me/exercise or localhost:5000")
-	}
-	switch host, _, _ := strings.Cut(registry, "/"); {
-	case strings.Contains(registry, "://"):
-		return "", wrong("it is a URL")
-	case !strings.ContainsAny(host, ".:"):
-		return "", wrong("%q is neither a domain nor has a port", host)
-	}
-	_, rest, _ := strings.Cut(ref, "/")
-	full := registry + "/" + rest
-	if _, err := tagOf(full, false); err != nil {
-		return "", wrong("%v", err)
-	}
-	return full, nil
-}
-
-func tagOf(ref string, insecure bool) (name.Tag, error) {
-	options := []name.Option{name.StrictValidation}
-	if insecure {
-		options = append(options, name.Insecure)
-	}
-	return name.NewTag(ref, options...)
-}
-
 // pusher pushes images, and remembers which repository has a layer.
 type pusher struct {
 	remote *remote.Pusher
@@ -129,28 +74,11 @@ type pusher struct {
 }
 
 func newPusher(o PushOptions) (*pusher, error) {
-	if o.Keychain == nil {
-		o.Keychain = authn.DefaultKeychain
-	}
-	if o.Transport == nil {
-		o.Transport = o.transport()
-	}
-	p, err := remote.NewPusher(remote.WithAuthFromKeychain(o.Keychain), remote.WithUserAgent("gameday"), remote.WithTransport(o.Transport))
+	p, err := remote.NewPusher(o.remote()...)
 	if err != nil {
 		return nil, fmt.Errorf("push images: %w", err)
 	}
 	return &pusher{remote: p, told: o.Pushed, homes: map[v1.Hash]name.Tag{}}, nil
-}
-
-// transport is go-containerregistry's own, which for an insecure registry asks for no good certificate.
-func (o PushOptions) transport() http.RoundTripper {
-	own, ok := remote.DefaultTransport.(*http.Transport)
-	if !ok || !o.Insecure {
-		return remote.DefaultTransport
-	}
-	own = own.Clone()
-	own.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	return own
 }
 
 // shared are the layers that other images have, too: all but the image's own.
@@ -194,26 +122,4 @@ func (p *pusher) tell(im Image) {
 	if p.told != nil {
 		p.told(im)
 	}
-}
-
-// blame says whose failure it is that a push ended, and what can be done.
-func blame(ctx context.Context, registry string, err error) error {
-	if ctx.Err() != nil {
-		return errs.With(errs.Interrupted, err)
-	}
-	host, _, _ := strings.Cut(registry, "/")
-	var refused *transport.Error
-	if !errors.As(err, &refused) {
-		return errs.Hint(errs.With(errs.Infra, err), "see that %s can be reached from here; a registry without TLS needs --insecure", host)
-	}
-	denied := slices.ContainsFunc(refused.Errors, func(d transport.Diagnostic) bool {
-		return d.Code == transport.UnauthorizedErrorCode || d.Code == transport.DeniedErrorCode
-	})
-	switch {
-	case denied, refused.StatusCode == http.StatusUnauthorized, refused.StatusCode == http.StatusForbidden:
-		return errs.Hint(errs.With(errs.Infra, err), "log in with an account that may push there: docker login %s", host)
-	case refused.StatusCode == http.StatusNotFound:
-		return errs.Hint(errs.With(errs.Infra, err), "create the repositories first, or push to a registry that creates them")
-	}
-	return errs.With(errs.Infra, err)
 }

@@ -92,6 +92,33 @@ func TestPush(t *testing.T) {
 	require.Equal(t, uploads, after, "nothing is sent a second time")
 }
 
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	s, r := newSet(t), newRegistry(t)
+	absent := func() []string {
+		found, err := s.Absent(t.Context(), r.host+"/x", images.PushOptions{})
+		require.NoError(t, err)
+		var refs []string
+		for _, im := range found {
+			refs = append(refs, strings.TrimPrefix(im.Ref, r.host+"/x/"))
+		}
+		return refs
+	}
+	require.Len(t, absent(), 5)
+	other := executables(t, 1)
+	other[2] = executables(t, 2)[2] // gameday-dns
+	pushed, err := images.New(other...)
+	require.NoError(t, err)
+	_, err = pushed.Push(t.Context(), r.host+"/x", images.PushOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"coredns/coredns:v1.12.4"}, absent(), "it is there, and is another build")
+	_, err = s.Push(t.Context(), r.host+"/x", images.PushOptions{})
+	require.NoError(t, err)
+	require.Empty(t, absent())
+	_, err = s.Absent(t.Context(), "me/exercise", images.PushOptions{})
+	require.Equal(t, errs.Usage, errs.PartyOf(err))
+}
+
 // TestPushMounts: what one repository has is not sent to the next one by a registry that keeps them apart.
 func TestPushMounts(t *testing.T) {
 	t.Parallel()
@@ -148,8 +175,8 @@ func TestPushErrors(t *testing.T) {
 			t.Parallel()
 			_, err := s.Push(t.Context(), tc.registry, images.PushOptions{})
 			require.Error(t, err)
-			require.Equal(t, tc.party, errs.PartyOf(err), err)
-			require.Contains(t, errs.HintOf(err), tc.hint, err)
+			require.Equal(t, tc.party, errs.PartyOf(err), err.Error())
+			require.Contains(t, errs.HintOf(err), tc.hint, err.Error())
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
