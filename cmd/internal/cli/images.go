@@ -60,7 +60,9 @@ func newImagesList(a *app) *cobra.Command {
 	f, noHeaders := &imageFlags{}, false
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the images",
-		Long:    "List the images with their sizes and digests. Sizes are those in a registry; executables that images share count in each of them, and once in the sum.",
+		Long: `List the images with their sizes and digests.
+
+Sizes are those in a registry. What images share counts in each of them, and once in the sum.`,
 		Example: "  gameday images list\n  gameday images list -l 'program=hotel/*' -o wide\n  gameday images list -o json",
 		Args:    nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
@@ -122,7 +124,9 @@ func newImagesPush(a *app) *cobra.Command {
 REGISTRY is a host that a path may follow, such as ghcr.io/me/exercise: registry.local/hotel/geo:2.3.1 then becomes
 ghcr.io/me/exercise/hotel/geo:2.3.1. Credentials are those of docker login. What the registry has is not sent again; a
 push that was interrupted is continued by the same command.`,
-		Example: "  gameday images push ghcr.io/me/exercise\n  gameday images push localhost:5000 --insecure\n  gameday images push ghcr.io/me/exercise -l 'program=hotel/*' -o json",
+		Example: `  gameday images push ghcr.io/me/exercise
+  gameday images push localhost:5000 --insecure
+  gameday images push ghcr.io/me/exercise -l 'program=hotel/*' -o json`,
 		Args:    nameArgs(1, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry := strings.TrimSuffix(args[0], "/")
