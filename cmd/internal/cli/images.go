@@ -127,7 +127,7 @@ push that was interrupted is continued by the same command.`,
 		Example: `  gameday images push ghcr.io/me/exercise
   gameday images push localhost:5000 --insecure
   gameday images push ghcr.io/me/exercise -l 'program=hotel/*' -o json`,
-		Args:    nameArgs(1, 1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: nameArgs(1, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			registry := strings.TrimSuffix(args[0], "/")
 			if _, err := images.Reference(registry, "registry.local/library/busybox:1"); err != nil {
