@@ -6,6 +6,7 @@
 //     agent can reach them.
 //   - workloads: applications (workloads/apps), their stores, load and monitoring. Every in-cluster program is written
 //     against workloads/program.Sys, which is a sandbox on the embedded cluster and the operating system elsewhere.
+//   - orchestrator/images: the same programs as container images, for clusters with real nodes.
 //   - faults: what goes wrong: Inject, Probe, Recover. faults/chaosmesh drives Chaos Mesh; faults/kube edits objects.
 //   - orchestrator: the trial, phase by phase. orchestrator/cluster is the seam to where it runs;
 //     orchestrator/cluster/embedded is a Kubernetes in a process tree; orchestrator/aci is what an agent sees.

@@ -62,6 +62,8 @@ type environment struct {
 	lab     *lab
 	clock   clock.Clock
 	log     *slog.Logger
+	// provisioned, when set, is told of the cluster once it is up; its error fails the provisioning.
+	provisioned func(cluster.Cluster) error
 
 	cluster    cluster.Cluster
 	kubernetes kubernetes.Interface
@@ -93,6 +95,9 @@ func (e *environment) provision(ctx context.Context) error {
 		return fmt.Errorf("make dynamic client: %w", err)
 	}
 	e.metrics = e.lab.measurer(config)
+	if e.provisioned != nil {
+		return e.provisioned(c)
+	}
 	return nil
 }
 

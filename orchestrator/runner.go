@@ -14,6 +14,7 @@ import (
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/nearest"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
 )
@@ -97,6 +98,7 @@ func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.
 	}
 	t := r.newTrial(config, resolved, a, dir, rec)
 	t.up = up
+	t.env.provisioned = func(c cluster.Cluster) error { return recordImages(store, c) }
 	out := t.run(ctx)
 	record := t.record(out, resolved, a, began, r.now())
 	if record.Digest, err = r.identity(config, a.Key, a.Seed); err != nil {

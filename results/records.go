@@ -103,6 +103,9 @@ type Run struct {
 	Host    Host `json:"host"`
 	// Digests maps what was used to its hash: "scenario/smoke", "problem/<id>", "agent/<id>", "app/<id>", "fault/<id>".
 	Digests map[string]string `json:"digests"`
+	// Images maps the references in pods to the digests of the container images' manifests, on clusters whose nodes run images:
+	// see Store.RecordImages.
+	Images map[string]string `json:"images,omitempty"`
 	// ProblemVersions maps problem ids to their versions.
 	ProblemVersions map[string]int `json:"problemVersions,omitempty"`
 	StartedAt       time.Time      `json:"startedAt"`

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	var registry program.Registry
+	registry := program.Registry{Tools: shell.Names}
 	registry.Register(hotel.Images()...)
 	registry.Register(cache.Images()...)
 	registry.Register(sql.Image())

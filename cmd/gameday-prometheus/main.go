@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	var registry program.Registry
+	registry := program.Registry{Tools: shell.Names}
 	registry.Register(prometheus.Image(), kubestate.Image(), metricsserver.Image(), prometheusadapter.Image())
 	os.Exit(program.Main(&registry, shell.Run, os.Args[1:]))
 }

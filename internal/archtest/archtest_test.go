@@ -60,6 +60,10 @@ var rules = []rule{
 		reason: "kind is one provider among others",
 	},
 	{
+		from: "", to: "github.com/google/go-containerregistry", except: []string{"orchestrator/images"},
+		reason: "images are made, saved and pushed in one place; others take its Set",
+	},
+	{
 		// kubectl is made of cobra commands, and the agent-cloud interface runs kubectl in process.
 		from: "", to: "github.com/spf13/cobra", except: []string{"cmd", "orchestrator/aci/kubectl"}, reason: "the command line is the outermost layer",
 	},

@@ -30,6 +30,7 @@ const Version = "v" + coremain.CoreVersion
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/coredns/coredns", Tags: []string{Version}, User: program.NonRoot, Entrypoint: []string{"/coredns"}, Program: Run,
+		Ports: []string{"53/tcp", "53/udp"},
 	}
 }
 

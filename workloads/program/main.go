@@ -34,6 +34,8 @@ const (
 //
 // A container whose command is not its image's entrypoint, and every --exec, is run by shell; with a nil shell they fail
 // with 127. SIGTERM and SIGINT end the program's context.
+//
+// In an image the binary goes by other names, and the name decides: see Identity.
 func Main(registry *Registry, shell Shell, args []string) int {
 	if err := run(registry, shell, args); err != nil {
 		return exitCode(os.Stderr, err)
@@ -59,11 +61,17 @@ func usage(format string, args ...any) error {
 }
 
 func run(registry *Registry, shell Shell, args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	switch id, in, err := identify(os.Args[0]); {
+	case err != nil:
+		return usage("%w", err)
+	case in:
+		return runImage(ctx, registry, shell, id, append([]string{os.Args[0]}, args...))
+	}
 	if len(args) == 0 {
 		return usage("want --images, --container FILE [--exec -- COMMAND], or PROGRAM [ARG...]")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 	switch args[0] {
 	case "--images":
 		return json.NewEncoder(os.Stdout).Encode(registry.Listings())

@@ -115,7 +115,7 @@ func TestImages(t *testing.T) {
 	require.JSONEq(t, `[
 		{"repository": "registry.local/alone", "tags": ["2"], "program": "alone", "entrypoint": ["/alone"]},
 		{"repository": "registry.local/box", "tags": ["4"], "program": "box", "cmd": ["sh"]},
-		{"repository": "registry.local/heavy", "tags": ["3"], "program": "heavy", "entrypoint": ["/heavy"]},
+		{"repository": "registry.local/heavy", "tags": ["3"], "program": "heavy", "entrypoint": ["/heavy"], "binary": "heavy-test-program"},
 		{"repository": "registry.local/test/main", "tags": ["1.0", "1.1"], "program": "test/main", "entrypoint": ["/app", "--default"]}]`, out)
 }
 

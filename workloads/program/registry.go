@@ -27,6 +27,9 @@ type Image struct {
 	Cmd []string
 	// User is the user that the image names, 0 for root.
 	User uint32
+	// Ports are where the program listens unless it is told otherwise, each as 8080/tcp or 53/udp. They tell who looks at the
+	// image; nothing depends on them.
+	Ports []string
 	// Program is what the image runs; nil when Binary is set.
 	Program Func
 	// Binary is the executable that has the program, for one that is too heavy for every process to carry. It lies beside the
@@ -39,6 +42,9 @@ type Image struct {
 
 // Registry holds the images that one binary offers. Its zero value is empty. It is filled in main, before it is used.
 type Registry struct {
+	// Tools returns the names of the commands of the binary's shell, which a container of any of its images answers to; nil
+	// for a binary without a shell.
+	Tools  func() []string
 	images map[string]*Image
 }
 
@@ -77,7 +83,8 @@ func (r *Registry) Images() []*Image {
 	return slices.SortedFunc(maps.Values(r.images), func(a, b *Image) int { return cmp.Compare(a.Repository, b.Repository) })
 }
 
-// Listing is how a binary tells the container runtime what images it offers: --images prints a JSON list of it.
+// Listing is how a binary tells what images it offers, to the container runtime and to those who make images for other
+// clusters: --images prints a JSON list of it.
 type Listing struct {
 	Repository string   `json:"repository"`
 	Tags       []string `json:"tags"`
@@ -86,13 +93,30 @@ type Listing struct {
 	Entrypoint []string `json:"entrypoint,omitempty"`
 	Cmd        []string `json:"cmd,omitempty"`
 	User       uint32   `json:"user,omitempty"`
+	Ports      []string `json:"ports,omitempty"`
+	// Binary is the executable that has the program, where it is not the one that lists the image.
+	Binary string `json:"binary,omitempty"`
+	// Commands are the names that a container answers to beside its entrypoint, sorted: those of the shell and the image's own.
+	Commands []string `json:"commands,omitempty"`
 }
 
 // Listings describes every image, sorted by repository.
 func (r *Registry) Listings() []Listing {
 	out := []Listing{}
 	for _, im := range r.Images() {
-		out = append(out, Listing{im.Repository, im.Tags, im.Name, im.Entrypoint, im.Cmd, im.User})
+		out = append(out, Listing{
+			Repository: im.Repository, Tags: im.Tags, Program: im.Name, Entrypoint: im.Entrypoint, Cmd: im.Cmd, User: im.User, Ports: im.Ports,
+			Binary: im.Binary, Commands: r.commands(im),
+		})
 	}
 	return out
+}
+
+func (r *Registry) commands(im *Image) []string {
+	names := slices.Collect(maps.Keys(im.Commands))
+	if r.Tools != nil {
+		names = append(names, r.Tools()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

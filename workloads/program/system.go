@@ -5,8 +5,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -90,21 +90,45 @@ func (osFiles) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) 
 	return sandbox.Plain(os.OpenFile(name, flag, perm))
 }
 
-// FileSystems lists the root only: what else is mounted is in the host's own table.
-func (o osFiles) FileSystems() ([]FileSystem, error) {
-	root, err := o.FileSystem("/")
-	return []FileSystem{root}, err
+// FileSystems lists what is mounted and has a size, as df does: the root first, then the volumes in the order of their paths. Files
+// that are mounted alone, as /etc/hosts is, lie on the node's disk, which is not the container's.
+func (osFiles) FileSystems() ([]FileSystem, error) {
+	mounts, err := osMounts()
+	if err != nil {
+		return nil, err
+	}
+	var out []FileSystem
+	for _, m := range mounts {
+		if info, err := os.Stat(m.at); m.kernel() || err != nil || !info.IsDir() {
+			continue
+		}
+		if s, err := m.space(m.at); err == nil && s.Size > 0 {
+			out = append(out, s)
+		}
+	}
+	return out, nil
 }
 
+// FileSystem returns the one that holds name, with symbolic links followed.
 func (osFiles) FileSystem(name string) (FileSystem, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(name, &st); err != nil {
-		return FileSystem{}, &fs.PathError{Op: "statfs", Path: name, Err: err}
+	at, err := filepath.EvalSymlinks(name)
+	if err == nil {
+		at, err = filepath.Abs(at)
 	}
-	size := int64(st.Blocks) * st.Bsize
-	return FileSystem{
-		Device: "overlay", Type: "overlay", MountedOn: "/", Size: size, Used: size - int64(st.Bfree)*st.Bsize, Free: int64(st.Bavail) * st.Bsize,
-	}, nil
+	if err != nil {
+		return FileSystem{}, err
+	}
+	mounts, err := osMounts()
+	if err != nil {
+		return FileSystem{}, err
+	}
+	var on osMount
+	for _, m := range mounts {
+		if m.holds(at) {
+			on = m // The last one lies deepest.
+		}
+	}
+	return on.space(at)
 }
 
 func (osFiles) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(name, perm) }

@@ -16,15 +16,15 @@ import (
 // upstream are the images that Kubernetes' own tests use, under the references of release 1.35.
 func upstream() []program.Image {
 	const registry = "registry.k8s.io/e2e-test-images/"
-	shell := []string{"sh"}
+	shell, port80 := []string{"sh"}, []string{"80/tcp"}
 	return append(agnhost.Images(),
 		program.Image{Repository: "registry.k8s.io/pause", Tags: []string{"3.10.1"}, User: 65535, Name: "upstream/pause", Program: Pause},
 		program.Image{Repository: registry + "busybox", Tags: []string{"1.37.0-1"}, Cmd: shell, Program: sh, Commands: map[string]program.Func{"hexdump": hexdump}},
 		program.Image{Repository: registry + "jessie-dnsutils", Tags: []string{"1.7"}, Cmd: shell, Program: sh},
-		program.Image{Repository: registry + "nginx", Tags: []string{"1.14-4", "1.15-4"}, Program: webserver},
+		program.Image{Repository: registry + "nginx", Tags: []string{"1.14-4", "1.15-4"}, Program: webserver, Ports: port80},
 		program.Image{Repository: registry + "nonewprivs", Tags: []string{"1.3"}, Program: effectiveUser},
-		program.Image{Repository: registry + "nautilus", Tags: []string{"1.7"}, Program: picture},
-		program.Image{Repository: registry + "kitten", Tags: []string{"1.7"}, Program: picture},
+		program.Image{Repository: registry + "nautilus", Tags: []string{"1.7"}, Program: picture, Ports: port80},
+		program.Image{Repository: registry + "kitten", Tags: []string{"1.7"}, Program: picture, Ports: port80},
 	)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
+	"github.com/gameday-bench/gameday/orchestrator/images"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -25,6 +26,8 @@ type Backend struct {
 	Check    func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error)
 	Doctor   func(ctx context.Context, o doctor.Options) []doctor.Check
 	Clusters Clusters
+	// Images makes the images of the executables in dir or, where dir is empty, of gameday's own.
+	Images func(dir string) (*images.Set, error)
 }
 
 // Clusters are the clusters that outlive a command.
@@ -50,6 +53,7 @@ func systemBackend() Backend {
 		Clusters: Clusters{
 			List: embedded.List, Create: embedded.Create, Delete: embedded.Delete, Supervise: embedded.Supervise,
 		},
+		Images: images.Find,
 	}
 }
 

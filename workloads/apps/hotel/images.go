@@ -23,19 +23,20 @@ const Version = "2.3.1"
 
 // Images returns the images of the services. Some have later builds too; see their packages.
 func Images() []program.Image {
-	image := func(name string, setup service.Setup, later ...string) program.Image {
+	image := func(name, port string, setup service.Setup, later ...string) program.Image {
 		return program.Image{
 			Repository: "registry.local/hotel/" + name, User: program.NonRoot, Tags: append([]string{Version}, later...), Program: service.Program(name, setup),
+			Ports: []string{port + "/tcp", service.AdminPort + "/tcp"},
 		}
 	}
 	return []program.Image{
-		image("frontend", frontend.Setup),
-		image("geo", geo.Setup),
-		image("profile", profile.Setup, "2.3.2"),
-		image("rate", rate.Setup, "2.3.2"),
-		image("recommendation", recommendation.Setup),
-		image("reservation", reservation.Setup),
-		image("search", search.Setup),
-		image("user", user.Setup),
+		image("frontend", frontend.Port, frontend.Setup),
+		image("geo", geo.Port, geo.Setup),
+		image("profile", profile.Port, profile.Setup, "2.3.2"),
+		image("rate", rate.Port, rate.Setup, "2.3.2"),
+		image("recommendation", recommendation.Port, recommendation.Setup),
+		image("reservation", reservation.Port, reservation.Setup),
+		image("search", search.Port, search.Setup),
+		image("user", user.Port, user.Setup),
 	}
 }

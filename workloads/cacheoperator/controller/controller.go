@@ -40,6 +40,7 @@ const Version = "v0.1.0"
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/platform/cache-operator", Tags: []string{Version}, Entrypoint: []string{"/manager"}, User: program.NonRoot, Program: Run,
+		Ports: []string{"8080/tcp"},
 	}
 }
 

@@ -37,6 +37,7 @@ const Version = "v1.13.3"
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/ingress-nginx/controller", Tags: []string{Version}, Entrypoint: []string{"/nginx-ingress-controller"}, Program: Run,
+		Ports: []string{"80/tcp", "443/tcp", "10254/tcp"},
 	}
 }
 

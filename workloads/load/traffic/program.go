@@ -31,7 +31,7 @@ const (
 
 // Image is the generator's image.
 func Image() program.Image {
-	return program.Image{Repository: Repository, Tags: []string{Tag}, User: program.NonRoot, Program: Run}
+	return program.Image{Repository: Repository, Tags: []string{Tag}, User: program.NonRoot, Program: Run, Ports: []string{fmt.Sprintf("%d/tcp", Port)}}
 }
 
 // Status is the answer of GET /status.

@@ -26,6 +26,7 @@ import (
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/kube-state-metrics/kube-state-metrics", Tags: []string{"v2.17.0"}, User: 65534, Program: Run,
+		Ports: []string{"8080/tcp"},
 	}
 }
 

@@ -27,6 +27,7 @@ const Version = "0.7.2"
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/metrics-server/metrics-server", Tags: []string{"v" + Version}, User: 65534, Program: Run,
+		Ports: []string{"10250/tcp"},
 	}
 }
 

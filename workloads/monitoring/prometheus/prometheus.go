@@ -45,7 +45,7 @@ const reloadPeriod = 2 * time.Second
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/prom/prometheus", User: 65534, Tags: []string{"v" + Version},
-		Entrypoint: []string{"/bin/prometheus"}, Program: Run,
+		Entrypoint: []string{"/bin/prometheus"}, Program: Run, Ports: []string{"9090/tcp"},
 	}
 }
 

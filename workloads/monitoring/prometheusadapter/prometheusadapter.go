@@ -28,7 +28,7 @@ const Version = "0.12.0"
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/prometheus-adapter/prometheus-adapter", Tags: []string{"v" + Version},
-		Entrypoint: []string{"/adapter"}, Program: Run,
+		Entrypoint: []string{"/adapter"}, Program: Run, Ports: []string{"6443/tcp"},
 	}
 }
 

@@ -18,7 +18,10 @@ import (
 
 // Image is Jaeger's image.
 func Image() program.Image {
-	return program.Image{Repository: "registry.local/jaegertracing/jaeger", Tags: []string{"2.10.0"}, User: 10001, Program: Run}
+	return program.Image{
+		Repository: "registry.local/jaegertracing/jaeger", Tags: []string{"2.10.0"}, User: 10001, Program: Run,
+		Ports: []string{"16686/tcp", "4317/tcp", "4318/tcp"},
+	}
 }
 
 // Run serves OTLP and Jaeger's query API until ctx ends. Flags: --memory.max-mib, --query.address, --otlp.grpc.address,

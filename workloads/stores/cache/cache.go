@@ -46,6 +46,7 @@ const (
 func Images() []program.Image {
 	return []program.Image{{
 		Repository: "registry.local/library/redis", Tags: []string{Version}, Entrypoint: []string{"redis-server"}, Program: Run,
+		Ports:    []string{Port + "/tcp", MetricsPort + "/tcp"},
 		Commands: map[string]program.Func{"redis-cli": Client},
 	}}
 }

@@ -4,8 +4,12 @@ package sql
 
 import "github.com/gameday-bench/gameday/workloads/program"
 
-// Port is where the server listens, unless MYSQL_TCP_PORT says otherwise.
-const Port = "3306"
+// Port is where the server listens, unless MYSQL_TCP_PORT says otherwise; MetricsPort is where metrics are served, unless
+// METRICS_PORT does.
+const (
+	Port        = "3306"
+	MetricsPort = "9104"
+)
 
 // Version is the version of MySQL that is announced.
 const Version = "8.4.3"
@@ -14,6 +18,7 @@ const Version = "8.4.3"
 func Image() program.Image {
 	return program.Image{
 		Repository: "registry.local/library/mysql", Tags: []string{Version}, Entrypoint: []string{"mysqld"}, Binary: "gameday-mysql",
+		Ports:    []string{Port + "/tcp", MetricsPort + "/tcp"},
 		Commands: map[string]program.Func{"mysql": Client, "mysqladmin": Admin},
 	}
 }

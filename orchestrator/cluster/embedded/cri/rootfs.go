@@ -10,50 +10,32 @@ import (
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 
-	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/rootfs"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
-// rootDirs are the directories of every container's root file system.
-var rootDirs = []struct {
-	path string
-	mode os.FileMode
-}{
-	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777 | os.ModeSticky}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
-	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys/class/net/eth0", 0o755},
-	{"tmp", 0o777 | os.ModeSticky}, {"usr/bin", 0o755}, {"usr/local/bin", 0o755}, {"var/lib", 0o755},
-	{"var/log", 0o755}, {"var/run", 0o755}, {"var/tmp", 0o777 | os.ModeSticky},
-}
-
-// rootFiles are the files of every container's root file system that do not depend on the container.
-var rootFiles = map[string]string{
-	"etc/group":         "root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n",
-	"etc/nsswitch.conf": "hosts: files dns\n",
-	"etc/os-release":    "PRETTY_NAME=\"Distroless\"\nNAME=\"Debian GNU/Linux\"\nID=\"debian\"\nVERSION_ID=\"12\"\nVERSION=\"Debian GNU/Linux 12 (bookworm)\"\n",
-	"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
-}
-
 // homes are the home directories of the users of etc/passwd.
-var homes = map[uint32]string{0: "/root", program.NonRoot: "/home/nonroot", 65534: "/nonexistent"}
+var homes = rootfs.Homes()
 
 func (c *container) rootDir() string { return filepath.Join(c.dir, "root") }
 
 // prepare makes the container's root file system and writes its description.
 func (c *container) prepare() error {
 	root := c.rootDir()
-	for _, d := range rootDirs {
-		p := filepath.Join(root, d.path)
+	for _, d := range rootfs.Dirs() {
+		p := filepath.Join(root, d.Path)
 		if err := os.MkdirAll(p, 0o755); err != nil {
 			return fmt.Errorf("make container root: %w", err)
 		}
-		if err := os.Chmod(p, d.mode); err != nil { // MkdirAll is subject to the umask.
+		if err := os.Chmod(p, d.Mode); err != nil { // MkdirAll is subject to the umask.
 			return fmt.Errorf("make container root: %w", err)
 		}
+		if d.Owner != 0 {
+			_ = os.Chown(p, int(d.Owner), int(d.Owner)) // It fails where the runtime may not give files away.
+		}
 	}
-	// It fails where the runtime may not give files away.
-	_ = os.Chown(filepath.Join(root, homes[program.NonRoot]), program.NonRoot, program.NonRoot)
 	host := c.hostname()
-	for _, f := range []map[string]string{rootFiles, {
+	for _, f := range []map[string]string{rootfs.Files(), {
 		"etc/hostname":           host + "\n",
 		"etc/hosts":              fmt.Sprintf("127.0.0.1\tlocalhost\n%s\t%s\n", c.sandbox.ip, host),
 		"sys/class/net/eth0/mtu": fmt.Sprintln(c.sandbox.mtu),
@@ -119,7 +101,7 @@ func (c *container) hostname() string {
 // environment is what the container sees: the runtime's defaults and, over them, what the kubelet resolved.
 func (c *container) environment() map[string]string {
 	env := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": c.hostname(), "HOME": "/",
+		"PATH": rootfs.Path, "HOSTNAME": c.hostname(), "HOME": "/",
 	}
 	if home, ok := homes[c.user().UID]; ok {
 		env["HOME"] = home

@@ -31,11 +31,10 @@ import (
 	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld/engine"
 )
 
-// MetricsPort is where metrics are served, unless METRICS_PORT says otherwise. The directories are those of the real image.
+// The directories are those of the real image.
 const (
-	MetricsPort = "9104"
-	dataDir     = "/var/lib/mysql"
-	initDir     = "/docker-entrypoint-initdb.d"
+	dataDir = "/var/lib/mysql"
+	initDir = "/docker-entrypoint-initdb.d"
 )
 
 // Limits of connections, and of how long a client may take to accept an answer.
@@ -197,7 +196,7 @@ func (i *instance) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	admin, err := i.sys.Net.Listen(ctx, "tcp", ":"+i.env("METRICS_PORT", MetricsPort))
+	admin, err := i.sys.Net.Listen(ctx, "tcp", ":"+i.env("METRICS_PORT", sql.MetricsPort))
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
 	}
