@@ -50,7 +50,7 @@ type Provider struct {
 
 	mu      sync.Mutex
 	session *session
-	live    bool
+	current *Cluster // nil between trials
 }
 
 var (
@@ -91,7 +91,7 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live {
+	if p.current != nil && !p.current.ended {
 		return nil, errs.Newf(errs.Infra, "context %s is in use by another trial of this run", p.Context)
 	}
 	if p.session == nil {
@@ -108,15 +108,8 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	p.live = true
-	return newCluster(s, p.free), nil
-}
-
-// free says that the cluster may be used again.
-func (p *Provider) free() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.live = false
+	p.current = newCluster(p, s)
+	return p.current, nil
 }
 
 // Close implements cluster.Keeper: it removes what trials have left, Chaos Mesh where this provider installed it, and the claim.
@@ -129,7 +122,7 @@ func (p *Provider) Close(ctx context.Context) error {
 	if err := p.session.end(ctx); err != nil {
 		return errs.With(errs.Infra, errs.Hint(fmt.Errorf("leave existing cluster: %w", err), "remove it with: %s", p.cleanUpCommand()))
 	}
-	p.session, p.live = nil, false
+	p.session, p.current = nil, nil
 	return nil
 }
 

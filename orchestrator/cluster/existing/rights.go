@@ -151,7 +151,7 @@ func fixedRights() []right {
 		verbs("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "list"),
 		verbs("admissionregistration.k8s.io", "validatingwebhookconfigurations", "list"),
 		verbs("apiregistration.k8s.io", "apiservices", "list"),
-		verbs(chaosGroup, "networkchaos", "get", "list", "create", "patch", "delete"),
+		verbs(chaosGroup, "*", "get", "list", "create", "patch", "delete"),
 		verbs(rbacGroup, "clusterroles", "list", "update", "escalate", "bind"),
 		[]right{
 			{"create", "", "pods", "exec"}, {"create", "", "pods", "portforward"}, {"get", "", "pods", "log"}, {"get", "", "services", "proxy"},
