@@ -1,4 +1,5 @@
-// Package doctor finds out, before anything is started, whether this machine can run the embedded cluster.
+// Package doctor finds out, before anything is started, whether trials can run: whether this machine can run the embedded
+// cluster, or whether a cluster that is there already can be used.
 package doctor
 
 import (
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/existing"
 )
 
 // Check is one thing that was looked at.
@@ -37,6 +39,8 @@ type Options struct {
 	Quick bool
 	// Root is where /proc and /sys are; empty means the machine's own.
 	Root string
+	// Existing is the cluster that will be used in place of embedded ones; nil means embedded ones.
+	Existing *existing.Provider
 }
 
 // What one cluster needs. The figures follow docs/benchmarks.md.
@@ -65,6 +69,11 @@ func Run(ctx context.Context, o Options) []Check {
 		o.RuntimeDir = embedded.BaseDir()
 	}
 	o.TempDir = cmp.Or(o.TempDir, os.TempDir())
+	if o.Existing != nil {
+		out := onExisting(ctx, o)
+		slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })
+		return out
+	}
 	var out []Check
 	out = append(out, binaries(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -76,6 +77,8 @@ func (p *Provider) access() (*access, error) {
 			"repair the context: kubectl config view --minify --context %s", p.Context)
 	}
 	config.QPS, config.Burst = 100, 200
+	// Typed clients would speak protobuf, which the guard does not read.
+	config.ContentType = apiruntime.ContentTypeJSON
 	loaded.CurrentContext = p.Context
 	return &access{target: Target{Context: p.Context, Cluster: named.Cluster, Server: config.Host}, config: loaded, rest: config}, nil
 }
