@@ -260,7 +260,7 @@ func TestDoctorOfAnExistingCluster(t *testing.T) {
 		got = o
 		return []doctor.Check{{Name: "rights", Required: true, OK: true, Detail: "everything is allowed"}}
 	}
-	require.Equal(t, 0, p.main(), p.err)
+	require.Equal(t, 0, p.main(), p.err.String())
 	require.Equal(t, "CHECK\tRESULT\tDETAIL\nrights\tok\teverything is allowed\n", p.out.String())
 	require.Equal(t, kubeconfig, got.Existing.Kubeconfig)
 	require.Equal(t, "b", got.Existing.Context)
