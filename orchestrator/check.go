@@ -47,6 +47,7 @@ type CheckResult struct {
 func (r *Runner) CheckProblem(ctx context.Context, id string, seed int64, config RunConfig) ([]CheckResult, error) {
 	config.defaults()
 	r = r.withDefaults()
+	r.announce(config)
 	proofs, err := r.checkProblem(ctx, id, seed, config)
 	return proofs, errors.Join(err, r.release(ctx, config))
 }

@@ -44,6 +44,13 @@ func fits(provider cluster.Provider, config RunConfig) error {
 		"lower --concurrency to %d", limited.MaxClusters())
 }
 
+// announce says which cluster a run uses, where that is somebody else's.
+func (r *Runner) announce(config RunConfig) {
+	if d, ok := r.Providers[config.Cluster].(cluster.Describer); ok {
+		r.Observer.Event(Event{Time: r.now(), Type: Note, Message: "using " + d.Describe()})
+	}
+}
+
 // releaseLimit bounds how long a provider may take to remove what it kept between trials: Chaos Mesh of a shared cluster, or
 // the cluster itself.
 const releaseLimit = 5 * time.Minute

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/results"
 )
@@ -29,6 +30,7 @@ func (m *modest) Up(context.Context, cluster.Spec) (cluster.Cluster, error) {
 
 func (m *modest) Capabilities() []string { return m.has }
 func (m *modest) MaxClusters() int       { return 1 }
+func (m *modest) Describe() string       { return "context shared: cluster c at https://192.0.2.1" }
 
 func (m *modest) Close(ctx context.Context) error {
 	m.closed++
@@ -84,11 +86,18 @@ func TestWhatAProviderKeptGoesWithTheRun(t *testing.T) {
 	m := &modest{}
 	r := runner(t, nil)
 	r.Providers = map[string]cluster.Provider{"shared": m}
+	var notes []string
+	r.Observer = orchestrator.ObserverFunc(func(e orchestrator.Event) {
+		if e.Type == orchestrator.Note { // One trial at a time: nobody else writes.
+			notes = append(notes, e.Message)
+		}
+	})
 	c := config(t)
 	c.Cluster = "shared"
 	_, err := r.Run(t.Context(), c)
 	require.NoError(t, err)
 	require.Equal(t, 1, m.closed)
+	require.Equal(t, []string{"using context shared: cluster c at https://192.0.2.1"}, notes, "whose cluster it is is said")
 
 	c.RunID, m.closing = "again", errors.New("namespace monitoring is left")
 	summary, err := r.Run(t.Context(), c)

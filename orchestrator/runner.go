@@ -37,6 +37,7 @@ func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, e
 		Time: r.now(), Type: RunStarted, Message: store.Dir(),
 		Fields: map[string]any{"trials": len(trials), "concurrency": config.Concurrency, "run": store.Run().ID},
 	})
+	r.announce(config)
 	var jobs []job
 	for _, t := range trials {
 		jobs = append(jobs, job{Trial: t})

@@ -32,6 +32,12 @@ type Limited interface {
 	MaxClusters() int
 }
 
+// Describer is a Provider whose clusters are somewhere else.
+type Describer interface {
+	// Describe says in one line, for people, which cluster is meant and at what address. It speaks to nobody.
+	Describe() string
+}
+
 // Keeper is a Provider that keeps something after a cluster's Down, for the next one.
 type Keeper interface {
 	// Close removes what is kept. It is idempotent, and safe when no cluster was ever up; the provider can be used again. An error

@@ -249,42 +249,6 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, p.err.String(), "memory: buy some\npidfd: never mind\nerror: 1 check failed\n")
 }
 
-func TestDoctorOfAnExistingCluster(t *testing.T) {
-	t.Parallel()
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(kubeconfig, []byte(`{"apiVersion":"v1","kind":"Config","current-context":"a",
-		"clusters":[{"name":"c","cluster":{"server":"https://192.0.2.1"}}],"contexts":[{"name":"a","context":{"cluster":"c"}},{"name":"b","context":{"cluster":"c"}}]}`), 0o600))
-	p := newProcess(t, "doctor", "--cluster", "existing", "--kubeconfig", kubeconfig, "--context", "b", "--registry", "ghcr.io/me/x", "--allow-cordon", "--allow-context", "--chaos-mesh-chart", "c.tgz")
-	var got doctor.Options
-	p.Backend.Doctor = func(_ context.Context, o doctor.Options) []doctor.Check {
-		got = o
-		return []doctor.Check{{Name: "rights", Required: true, OK: true, Detail: "everything is allowed"}}
-	}
-	require.Equal(t, 0, p.main(), p.err.String())
-	require.Equal(t, "CHECK\tRESULT\tDETAIL\nrights\tok\teverything is allowed\n", p.out.String())
-	require.Equal(t, kubeconfig, got.Existing.Kubeconfig)
-	require.Equal(t, "b", got.Existing.Context)
-	require.Equal(t, "ghcr.io/me/x", got.Existing.Registry)
-	require.Equal(t, "c.tgz", got.Existing.Chaos.Chart)
-	require.True(t, got.Existing.AllowCordon && got.Existing.AllowContext)
-	require.NotEmpty(t, got.Existing.Apps, "there must be room for what may be deployed")
-
-	for _, tc := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"doctor", "--context", "b"}, "--context goes with --cluster existing, not with --cluster embedded"},
-		{[]string{"doctor", "--registry", "x"}, "--registry goes with --cluster existing"},
-		{[]string{"doctor", "--cluster", "existing", "--kubeconfig", kubeconfig}, "the current one is never taken\nhint: add --context NAME; known: a, b"},
-		{[]string{"doctor", "--cluster", "exsting"}, `did you mean "existing"?`},
-	} {
-		p := newProcess(t, tc.args...)
-		require.Equal(t, 2, p.main(), tc.args)
-		require.Contains(t, p.err.String(), tc.want)
-		require.Empty(t, p.out.String())
-	}
-}
-
 func TestNothingIsStartedOnAMachineThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"run", "smoke", "--agent", "nop"}, {"check", "problem", "hotel-scaled-to-zero"}, {"create", "cluster"}} {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,61 +11,24 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 )
 
-const doctorLong = `Look for everything that a run needs, and start nothing.
-
-For the embedded cluster that is this machine: binaries, memory, disk, ports, limits. With --cluster existing it is the
-cluster behind a context of a kubeconfig: whether it can be reached and does not look like production, rights, room,
-nodes, storage, Chaos Mesh, the registry, and whether the names that a trial needs are free. Nothing is changed there.
-
-Exit code 6 when something required is missing.`
-
-// doctorFlags are the flags of doctor.
-type doctorFlags struct {
-	cluster     string
-	concurrency int
-	existing    existingFlags
-}
-
 func newDoctor(a *app) *cobra.Command {
-	f := &doctorFlags{}
+	concurrency := 1
 	cmd := &cobra.Command{
 		Use:     "doctor",
-		Short:   "Check whether trials can run",
-		Long:    doctorLong,
+		Short:   "Check whether this machine can run trials",
+		Long:    "Look for everything that a run needs: binaries, memory, disk, ports, limits. Nothing is started.\n\nExit code 6 when something required is missing.",
 		GroupID: groupOther,
-		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor --cluster existing --context staging --registry ghcr.io/me/exercise\n  gameday doctor -o json",
+		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor -o json",
 		Args:    nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd, f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks := a.Backend.Doctor(cmd.Context(), doctor.Options{OutDir: a.path(a.out), Concurrency: concurrency})
+			return a.printChecks(checks)
+		},
 	}
-	enumFlag(cmd, &f.cluster, "cluster", "embedded", "cluster provider", "kind of cluster", doctorClusters())
-	cmd.Flags().IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time that are planned")
+	cmd.Flags().IntVarP(&concurrency, "concurrency", "j", 1, "trials at a time that are planned")
 	outFlag(a, cmd)
-	f.existing.register(cmd)
 	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
 	return cmd
-}
-
-// doctorClusters are the kinds of clusters for which there are checks.
-func doctorClusters() []string {
-	return slices.Compact(slices.Sorted(slices.Values(append(providerNames(), existingCluster))))
-}
-
-func (a *app) doctor(cmd *cobra.Command, f *doctorFlags) error {
-	if err := f.existing.check(cmd, f.cluster); err != nil {
-		return err
-	}
-	options := doctor.Options{OutDir: a.path(a.out), Concurrency: f.concurrency}
-	if f.cluster == existingCluster {
-		c, err := a.catalogs()
-		if err != nil {
-			return err
-		}
-		options.Existing = f.existing.provider(a, c)
-		if _, err := options.Existing.Target(); errs.PartyOf(err) == errs.Usage {
-			return err // A missing --context is no finding about a cluster.
-		}
-	}
-	return a.printChecks(a.Backend.Doctor(cmd.Context(), options))
 }
 
 // preflight refuses to start what cannot work, before anything is started.

@@ -41,6 +41,15 @@ func (p *Provider) Target() (Target, error) {
 	return a.target, nil
 }
 
+// Describe implements cluster.Describer. Of a kubeconfig that cannot be read it says why.
+func (p *Provider) Describe() string {
+	t, err := p.Target()
+	if err != nil {
+		return fmt.Sprintf("context %s: %v", p.Context, err)
+	}
+	return "context " + t.String()
+}
+
 // access is the way to a cluster as its kubeconfig says.
 type access struct {
 	target Target

@@ -18,6 +18,8 @@ func TestTheContextIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Target{Context: "staging", Cluster: "c-staging", Server: "https://192.0.2.1:6443"}, target)
 	require.Equal(t, "staging: cluster c-staging at https://192.0.2.1:6443", target.String())
+	require.Equal(t, "context staging: cluster c-staging at https://192.0.2.1:6443", (&Provider{Kubeconfig: file, Context: "staging"}).Describe())
+	require.Contains(t, (&Provider{Kubeconfig: file, Context: "x"}).Describe(), "context x: read kubeconfig")
 
 	garbage := filepath.Join(t.TempDir(), "garbage")
 	require.NoError(t, os.WriteFile(garbage, []byte("kind: [\n"), 0o600))

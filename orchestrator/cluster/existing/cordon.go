@@ -19,8 +19,7 @@ import (
 // cordons are the nodes that an agent has cordoned. They are noted on the Lease before it happens, so that they take pods again
 // whatever becomes of this process. Methods are safe for concurrent use.
 type cordons struct {
-	kube  kubernetes.Interface
-	owner string
+	kube kubernetes.Interface
 
 	mu    sync.Mutex
 	nodes []string

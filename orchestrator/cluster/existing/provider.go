@@ -54,10 +54,11 @@ type Provider struct {
 }
 
 var (
-	_ cluster.Provider = (*Provider)(nil)
-	_ cluster.Capable  = (*Provider)(nil)
-	_ cluster.Limited  = (*Provider)(nil)
-	_ cluster.Keeper   = (*Provider)(nil)
+	_ cluster.Provider  = (*Provider)(nil)
+	_ cluster.Capable   = (*Provider)(nil)
+	_ cluster.Limited   = (*Provider)(nil)
+	_ cluster.Describer = (*Provider)(nil)
+	_ cluster.Keeper    = (*Provider)(nil)
 )
 
 // Capabilities implements cluster.Capable. Nodes of somebody else's cluster do not fail for an exercise, and what is not in the

@@ -54,7 +54,7 @@ func newSession(p *Provider, in *inspection) (*session, error) {
 	}
 	s.options.Namespace = s.chaosIn
 	if p.AllowCordon {
-		s.cordons = &cordons{kube: in.kube, owner: s.owner}
+		s.cordons = &cordons{kube: in.kube}
 	}
 	var err error
 	if s.dir, err = scratch.MakeTemp("gameday-existing-"); err != nil {
