@@ -28,7 +28,8 @@ func (r *Runner) feasible(p *resolved, provider string) error {
 		for _, name := range cluster.Missing(known, fault.Requires) {
 			err := errs.Newf(errs.Usage, "problem %s cannot run on cluster provider %s: its fault %s requires %s (%s)",
 				p.entry.ID, provider, ref.ID, name, faults.Meaning(name))
-			all = append(all, errs.Hint(err, "leave the problem out, or choose a --cluster that has %s: embedded has everything; for existing see docs/existing.md", name))
+			all = append(all, errs.Hint(err, "leave the problem out, or choose a --cluster that has %s: embedded has everything; for existing see docs/existing.md",
+				name))
 		}
 	}
 	return errors.Join(all...)
@@ -40,8 +41,9 @@ func fits(provider cluster.Provider, config RunConfig) error {
 	if !ok || config.Concurrency <= limited.MaxClusters() {
 		return nil
 	}
-	return errs.Hint(errs.Newf(errs.Usage, "run %d trials at a time: cluster provider %s can have %d at a time", config.Concurrency, config.Cluster, limited.MaxClusters()),
-		"lower --concurrency to %d", limited.MaxClusters())
+	most := limited.MaxClusters()
+	return errs.Hint(errs.Newf(errs.Usage, "run %d trials at a time: cluster provider %s can have %d at a time", config.Concurrency, config.Cluster, most),
+		"lower --concurrency to %d", most)
 }
 
 // announce says which cluster a run uses, where that is somebody else's.

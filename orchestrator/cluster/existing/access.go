@@ -73,7 +73,8 @@ func (p *Provider) access() (*access, error) {
 		return nil, errs.Hint(errs.Newf(errs.Infra, "read kubeconfig: there is no context in %s", from), "name the file that has one: --kubeconfig FILE")
 	}
 	if p.Context == "" {
-		return nil, errs.Hint(errs.Newf(errs.Usage, "cluster existing needs a context; the current one is never taken"), "add --context NAME; known: %s", strings.Join(names, ", "))
+		return nil, errs.Hint(errs.Newf(errs.Usage, "cluster existing needs a context; the current one is never taken"),
+			"add --context NAME; known: %s", strings.Join(names, ", "))
 	}
 	named, ok := loaded.Contexts[p.Context]
 	if !ok {

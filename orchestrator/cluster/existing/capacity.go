@@ -107,7 +107,8 @@ func (in *inspection) checkCapacity(ctx context.Context, nodes []corev1.Node) Ch
 			return failed("capacity", hint, "an application with its instruments needs %s; free are %s", sum, total)
 		}
 		if left := place(wanted, free); left > 0 {
-			return failed("capacity", hint, "an application with its instruments needs %s; free are %s, but on no node together: %d pods find no place", sum, total, left)
+			return failed("capacity", hint, "an application with its instruments needs %s; free are %s, but on no node together: %d pods find no place",
+				sum, total, left)
 		}
 		most = room{max(most.cpu, sum.cpu), max(most.memory, sum.memory), max(most.pods, sum.pods)}
 	}

@@ -66,7 +66,8 @@ func (in *inspection) checkNames(ctx context.Context) Check {
 	}
 	if len(taken) > 0 {
 		slices.Sort(taken)
-		return failed("names", "rename or remove them, or use another cluster; a virtual cluster in this one will do", "taken by somebody else: %s", strings.Join(taken, ", "))
+		return failed("names", "rename or remove them, or use another cluster; a virtual cluster in this one will do",
+			"taken by somebody else: %s", strings.Join(taken, ", "))
 	}
 	return passed("names", "namespaces %s and what goes with them are free", strings.Join(in.namespaces(), ", "))
 }

@@ -43,7 +43,8 @@ const maxNamed = 40
 func (in *inspection) checkRights(ctx context.Context) Check {
 	all, err := in.allowed(ctx, everything())
 	if err != nil {
-		return failed("rights", "see that the credentials of the context are right: kubectl --context "+in.target.Context+" auth whoami", "ask what is allowed: %v", err)
+		return failed("rights", "see that the credentials of the context are right: kubectl --context "+in.target.Context+" auth whoami",
+			"ask what is allowed: %v", err)
 	}
 	if all {
 		return passed("rights", "everything is allowed")
