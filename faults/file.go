@@ -25,6 +25,9 @@ type File struct {
 	Description string `yaml:"description" json:"description" check:"required"`
 	// Type is the name under which a Constructor is registered; it says what Spec holds.
 	Type string `yaml:"type" json:"type" check:"required"`
+	// Requires are the capabilities that a cluster must have for the fault to be injected, or for agents to repair it; see
+	// Capabilities.
+	Requires []string `yaml:"requires,omitempty" json:"requires,omitempty"`
 	// Params are the parameters that Spec may use as ${name}.
 	Params map[string]Param `yaml:"params" json:"params"`
 	// Spec is decoded by the type. A value that is nothing but one ${name} takes the type of what is filled in; in quotes it

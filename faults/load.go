@@ -3,10 +3,12 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	embedded "github.com/gameday-bench/gameday/faults/catalog"
 	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/internal/yamlx"
 )
 
@@ -87,6 +89,12 @@ func (e Entry) check(dir string) yamlx.ErrorList {
 	var list yamlx.ErrorList
 	if e.ID != dir || !catalog.ValidID(e.ID) {
 		list = append(list, e.doc.Problem("id", "%q must be lower-case words joined by dashes, and the directory's name, %q", e.ID, dir))
+	}
+	for i, name := range e.Requires {
+		if !slices.Contains(CapabilityNames(), name) {
+			unknown := nearest.Unknown("capability", name, CapabilityNames())
+			list = append(list, e.doc.Problem(yamlx.Index("requires", i), "%v; %s", unknown, unknown.Hint()))
+		}
 	}
 	examples := map[string]string{}
 	for _, name := range e.ParamNames() {

@@ -54,6 +54,20 @@ func TestLoadCatalog(t *testing.T) {
 	require.NoError(t, err, "a pack without faults is a pack")
 }
 
+func TestRequirements(t *testing.T) {
+	t.Parallel()
+	c, err := load(strings.Replace(good, "type: kube", "type: kube\nrequires: [node-failure, node-clock]", 1))
+	require.NoError(t, err)
+	entry, err := c.Get("zero")
+	require.NoError(t, err)
+	require.Equal(t, []string{faults.NodeFailure, faults.NodeClock}, entry.Requires)
+	for _, capability := range faults.Capabilities() {
+		require.Contains(t, faults.CapabilityNames(), capability.Name)
+		require.Equal(t, capability.Meaning, faults.Meaning(capability.Name))
+	}
+	require.Equal(t, "warp-drive", faults.Meaning("warp-drive"))
+}
+
 func TestDigestIsOfTheFile(t *testing.T) {
 	t.Parallel()
 	digest := func(text, notes string) string {
@@ -75,6 +89,7 @@ func TestBadFiles(t *testing.T) {
 		{"unknown field", "title: t", "titel: t", "pack/zero/fault.yaml:4:"},
 		{"unknown type", "type: kube", "type: kub", `type: unknown fault type "kub"`},
 		{"unknown field of the spec", "  live:", "  life:", "pack/zero/fault.yaml:15:3: spec.life:"},
+		{"unknown capability", "type: kube", "type: kube\nrequires: [node-failure, node-schedulin]", `requires[1]: unknown capability "node-schedulin"; did you mean "node-scheduling"?`},
 		{"unknown parameter", "${name}", "${nme}", "unknown parameter ${nme}"},
 		{"no example", ", example: geo", "", "params.name: a required parameter needs an example"},
 		{"two patches", "  merge:", "  strategic: {a: 1}\n  merge:", "want exactly one of patch, merge and strategic"},

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -46,10 +47,19 @@ type CheckResult struct {
 func (r *Runner) CheckProblem(ctx context.Context, id string, seed int64, config RunConfig) ([]CheckResult, error) {
 	config.defaults()
 	r = r.withDefaults()
+	r.announce(config)
+	proofs, err := r.checkProblem(ctx, id, seed, config)
+	return proofs, errors.Join(err, r.release(ctx, config))
+}
+
+func (r *Runner) checkProblem(ctx context.Context, id string, seed int64, config RunConfig) ([]CheckResult, error) {
 	c := &checker{runner: r, config: config, id: id, seed: seed}
 	c.prove("a", "files decode and names resolve", func() (string, error) {
-		_, err := r.resolve(id, seed)
-		return "", err
+		p, err := r.resolve(id, seed)
+		if err != nil {
+			return "", err
+		}
+		return "", r.feasible(p, config.Cluster)
 	})
 	if !c.results[0].Passed {
 		return c.results, nil

@@ -31,8 +31,6 @@ const (
 	shortSettle = 2 * time.Second
 	// pollInterval is how often a gate looks.
 	pollInterval = 500 * time.Millisecond
-	// chaosNamespace holds Chaos Mesh's objects; agents cannot see it.
-	chaosNamespace = "chaos-mesh"
 )
 
 // measurer reads the telemetry of one cluster.
@@ -65,7 +63,9 @@ type environment struct {
 	// provisioned, when set, is told of the cluster once it is up; its error fails the provisioning.
 	provisioned func(cluster.Cluster) error
 
-	cluster    cluster.Cluster
+	cluster cluster.Cluster
+	// tenancy is what holds where the cluster is not the trial's alone; nil where it is.
+	tenancy    *cluster.Tenancy
 	kubernetes kubernetes.Interface
 	dynamic    dynamic.Interface
 	metrics    measurer
@@ -86,7 +86,7 @@ func (e *environment) provision(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.cluster = c
+	e.cluster, e.tenancy = c, tenancyOf(c)
 	config := c.RESTConfig()
 	if e.kubernetes, err = kubernetes.NewForConfig(config); err != nil {
 		return fmt.Errorf("make client: %w", err)
@@ -214,7 +214,7 @@ func (e *environment) inject(ctx context.Context) error {
 func (e *environment) faultEnv(f boundFault) faults.Env {
 	return faults.Env{
 		Kubernetes: e.kubernetes, Dynamic: e.dynamic, REST: e.cluster.RESTConfig(),
-		Namespace: e.draw["namespace"], ChaosNamespace: chaosNamespace, State: f.state, Clock: e.clock, Log: e.log,
+		Namespace: e.draw["namespace"], ChaosNamespace: e.chaosIn(), State: f.state, Clock: e.clock, Log: e.log,
 	}
 }
 
@@ -325,6 +325,3 @@ func (e *environment) clean(ctx context.Context) error {
 func (e *environment) namespaces() []string {
 	return append([]string{e.draw["namespace"]}, e.protected...)
 }
-
-// inventoried are the namespaces whose objects are held against the baseline.
-func (e *environment) inventoried() []string { return append(e.namespaces(), systemNamespace) }

@@ -78,7 +78,8 @@ const (
 // deadlines bound each phase. The agent's budget bounds Act.
 func deadlines() map[Phase]time.Duration {
 	return map[Phase]time.Duration{
-		Provision: 3 * time.Minute,
+		// On a cluster that is there already, Chaos Mesh may have to be installed first.
+		Provision: 5 * time.Minute,
 		Deploy:    3 * time.Minute,
 		Baseline:  90 * time.Second,
 		Inject:    time.Minute,
@@ -87,6 +88,7 @@ func deadlines() map[Phase]time.Duration {
 		Grade:     30 * time.Second,
 		Recover:   time.Minute,
 		Collect:   30 * time.Second,
-		Clean:     30 * time.Second,
+		// Namespaces on a real cluster go when their last pod has had its grace period.
+		Clean: 2 * time.Minute,
 	}
 }

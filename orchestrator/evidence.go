@@ -102,7 +102,7 @@ func (e *environment) collateral(ctx context.Context) ([]evaluator.InvariantEvid
 	if err != nil {
 		return nil, fmt.Errorf("take inventory: %w", err)
 	}
-	out := objectInvariants(inventory.Diff(e.baseline, now), e.draw["namespace"], e.protected, e.truth.AllowedChanges)
+	out := objectInvariants(e.answerable(inventory.Diff(e.baseline, now)), e.draw["namespace"], e.protected, e.truth.AllowedChanges)
 	unavailable, err := e.unavailable(ctx)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (*lab) measurer(config *rest.Config) measurer { return telemetry.New(config
 func (l *lab) stack(e *environment) (*stack.Stack, error) {
 	return stack.New(stack.Params{
 		App: e.app, Namespace: e.draw["namespace"], Profile: e.problem.Load.Profile, Rate: e.problem.Load.Rate, Seed: l.seed,
-		REST: e.cluster.RESTConfig(), Log: e.log,
+		REST: e.cluster.RESTConfig(), Tenancy: e.tenancy, Log: e.log,
 	})
 }
 
@@ -112,12 +112,9 @@ func openSession(ctx context.Context, e *environment, b agents.Brief, transcript
 		return nil, err
 	}
 	return aci.Open(ctx, aci.Config{
-		Brief: b, Admin: e.cluster.RESTConfig(), Rules: hidden(), Transcript: transcript, Log: e.log, Prometheus: prometheus, Jaeger: jaeger,
+		Brief: b, Admin: e.cluster.RESTConfig(), Rules: e.hidden(), Transcript: transcript, Log: e.log, Prometheus: prometheus, Jaeger: jaeger,
 	})
 }
-
-// hidden says what agents do not see.
-func hidden() proxy.Rules { return proxy.DefaultRules() }
 
 // telemetry is where the cluster's Prometheus and Jaeger are.
 func (e *environment) telemetry() (prometheus, jaeger proxy.Endpoint, err error) {

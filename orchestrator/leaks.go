@@ -42,7 +42,7 @@ func (c *checker) leaks(ctx context.Context, env *environment) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	more, err := leak.SearchAPIs(ctx, shownOf(prometheus), shownOf(jaeger), words)
+	more, err := leak.SearchAPIs(ctx, env.shown(prometheus), env.shown(jaeger), words)
 	if err != nil {
 		return "", err
 	}
@@ -53,8 +53,8 @@ func (c *checker) leaks(ctx context.Context, env *environment) (string, error) {
 	return strings.Join(found, "; "), nil
 }
 
-// shownOf reads an endpoint as an agent sees it.
-func shownOf(endpoint proxy.Endpoint) leak.API {
+// shown reads an endpoint as an agent sees it.
+func (e *environment) shown(endpoint proxy.Endpoint) leak.API {
 	return func(ctx context.Context, path string, query url.Values) (string, error) {
 		code, body, err := endpoint.Get(ctx, path, query)
 		if err != nil {
@@ -63,6 +63,6 @@ func shownOf(endpoint proxy.Endpoint) leak.API {
 		if code != http.StatusOK {
 			return "", fmt.Errorf("status %d: %.200s", code, body)
 		}
-		return string(hidden().FilterTelemetry(body)), nil
+		return string(e.hidden().FilterTelemetry(body)), nil
 	}
 }

@@ -89,7 +89,9 @@ func (r *Runner) reopen(ctx context.Context, config RunConfig, data *results.Dat
 		Time: r.now(), Type: RunStarted, Message: store.Dir(),
 		Fields: map[string]any{"trials": len(jobs), "concurrency": config.Concurrency, "run": data.Run.ID, "resumed": true},
 	})
-	return r.finish(store, r.playAll(ctx, config, store, jobs))
+	r.announce(config)
+	summary, err := r.finish(store, r.playAll(ctx, config, store, jobs))
+	return summary, errors.Join(err, r.release(ctx, config))
 }
 
 // finish writes how a run ended.

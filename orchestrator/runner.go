@@ -38,11 +38,13 @@ func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, e
 		Time: r.now(), Type: RunStarted, Message: store.Dir(),
 		Fields: map[string]any{"trials": len(trials), "concurrency": config.Concurrency, "run": store.Run().ID},
 	})
+	r.announce(config)
 	var jobs []job
 	for _, t := range trials {
 		jobs = append(jobs, job{Trial: t})
 	}
-	return r.finish(store, r.playAll(ctx, config, store, jobs))
+	summary, err := r.finish(store, r.playAll(ctx, config, store, jobs))
+	return summary, errors.Join(err, r.release(ctx, config))
 }
 
 func (r *Runner) withDefaults() *Runner {
@@ -69,14 +71,19 @@ func (r *Runner) validate(config RunConfig) error {
 	}
 	var all []error
 	for _, id := range config.Problems {
-		_, err := r.resolve(id, 0)
+		p, err := r.resolve(id, 0)
+		if err == nil {
+			err = r.feasible(p, config.Cluster)
+		}
 		all = append(all, err)
 	}
 	for _, name := range config.Agents {
 		_, err := agents.Lookup(name)
 		all = append(all, err)
 	}
-	if _, ok := r.Providers[config.Cluster]; !ok {
+	if provider, ok := r.Providers[config.Cluster]; ok {
+		all = append(all, fits(provider, config))
+	} else {
 		err := nearest.Unknown("cluster provider", config.Cluster, slices.Sorted(maps.Keys(r.Providers)))
 		all = append(all, errs.With(errs.Usage, errs.Hint(err, "%s", err.Hint())))
 	}

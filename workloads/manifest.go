@@ -50,7 +50,7 @@ func (m Manifests) Deploy(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	return set.Apply(ctx, env.Dynamic)
+	return set.PullFrom(env.Registry).Apply(ctx, env.Dynamic)
 }
 
 // Ready implements App.

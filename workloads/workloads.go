@@ -21,11 +21,13 @@ type App interface {
 	Remove(ctx context.Context, env Env) error
 }
 
-// Env is what an App and a Load act through. Every field is set.
+// Env is what an App and a Load act through. Every field but Registry is set.
 type Env struct {
 	Kubernetes kubernetes.Interface
 	Dynamic    dynamic.Interface
 	REST       *rest.Config
 	Namespace  string
-	Log        *slog.Logger
+	// Registry is where images are pulled from in place of objects.Registry; empty means from there.
+	Registry string
+	Log      *slog.Logger
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/load"
 	"github.com/gameday-bench/gameday/workloads/monitoring"
@@ -28,7 +29,26 @@ type Params struct {
 	Rate    float64
 	Seed    int64
 	REST    *rest.Config
+	// Tenancy is what holds where the cluster has other users; nil where it has none.
+	Tenancy *cluster.Tenancy
 	Log     *slog.Logger
+}
+
+// registry is where images are pulled from.
+func (p Params) registry() string {
+	if p.Tenancy == nil {
+		return ""
+	}
+	return p.Tenancy.Registry
+}
+
+// monitoring is the monitoring stack, which on a shared cluster keeps to what the stack deploys.
+func (p Params) monitoring() *monitoring.Stack {
+	s := monitoring.New(p.App, p.Namespace)
+	if p.Tenancy != nil {
+		s.Within(append(Instruments(), p.Namespace)...)
+	}
+	return s
 }
 
 // Stack is an application with monitoring and load. Methods are called one at a time.
@@ -55,7 +75,7 @@ func New(p Params) (*Stack, error) {
 		return nil, fmt.Errorf("make dynamic client: %w", err)
 	}
 	in := func(namespace string) workloads.Env {
-		return workloads.Env{Kubernetes: kube, Dynamic: dyn, REST: p.REST, Namespace: namespace, Log: p.Log}
+		return workloads.Env{Kubernetes: kube, Dynamic: dyn, REST: p.REST, Namespace: namespace, Registry: p.registry(), Log: p.Log}
 	}
 	app, err := p.App.App(nil)
 	if err != nil {
@@ -72,7 +92,7 @@ func New(p Params) (*Stack, error) {
 	profile.Seed += uint64(p.Seed)
 	return &Stack{
 		base: []part{
-			{"monitoring", monitoring.New(p.App, p.Namespace), in(monitoring.Namespace)},
+			{"monitoring", p.monitoring(), in(monitoring.Namespace)},
 			{"app " + p.App.ID, app, in(p.Namespace)},
 		},
 		traffic: part{"load", load.New(profile, p.Namespace), in(load.Namespace)},
@@ -102,6 +122,7 @@ func (p part) up(ctx context.Context) error {
 }
 
 // Protected are the namespaces of the instruments, which are no part of what is measured.
-func (s *Stack) Protected() []string {
-	return []string{load.Namespace, monitoring.Namespace}
-}
+func (s *Stack) Protected() []string { return Instruments() }
+
+// Instruments are the namespaces of what measures and drives the application, the same for every stack.
+func Instruments() []string { return []string{load.Namespace, monitoring.Namespace} }

@@ -27,7 +27,7 @@ func (a Addon) Deploy(ctx context.Context, env workloads.Env) error {
 	if err != nil {
 		return err
 	}
-	return set.Apply(ctx, env.Dynamic)
+	return set.PullFrom(env.Registry).Apply(ctx, env.Dynamic)
 }
 
 // Ready implements workloads.App.

@@ -55,7 +55,7 @@ func (l *Load) Deploy(ctx context.Context, env workloads.Env) error {
 	if err != nil {
 		return err
 	}
-	return set.Apply(ctx, env.Dynamic)
+	return set.PullFrom(env.Registry).Apply(ctx, env.Dynamic)
 }
 
 // Ready implements workloads.App: the generator runs and requests have ended, whatever their outcome.

@@ -34,12 +34,23 @@ var files embed.FS
 type Stack struct {
 	app       *workloads.Definition
 	namespace string
+	// within are the namespaces that are looked at; nil means all.
+	within []string
 }
 
 var _ workloads.App = (*Stack)(nil)
 
 // New returns the stack with alerts on the objectives and expectations of app, which runs in namespace. A nil app has none.
-func New(app *workloads.Definition, namespace string) *Stack { return &Stack{app, namespace} }
+func New(app *workloads.Definition, namespace string) *Stack {
+	return &Stack{app: app, namespace: namespace}
+}
+
+// Within confines the stack to namespaces, for a cluster that has other users: it keeps metrics of nothing else, has no right to
+// speak to kubelets but for their metrics, and serves no API to autoscalers, of which a cluster can have only one.
+func (s *Stack) Within(namespaces ...string) *Stack {
+	s.within = slices.Sorted(slices.Values(namespaces))
+	return s
+}
 
 // Deploy implements workloads.App. The autoscalers' APIs are registered last, when their server is ready.
 func (s *Stack) Deploy(ctx context.Context, env workloads.Env) error {
@@ -48,6 +59,7 @@ func (s *Stack) Deploy(ctx context.Context, env workloads.Env) error {
 		return err
 	}
 	apis := func(u *unstructured.Unstructured) bool { return u.GetKind() == "APIService" }
+	set = set.PullFrom(env.Registry)
 	servers := slices.DeleteFunc(slices.Clone(set), apis)
 	if err := servers.Apply(ctx, env.Dynamic); err != nil {
 		return err
@@ -84,7 +96,7 @@ func (s *Stack) Remove(ctx context.Context, env workloads.Env) error {
 func (s *Stack) Objects(namespace string) (objects.Set, error) {
 	vars := map[string]string{
 		"namespace": namespace, "prometheusImage": PrometheusImage, "kubeStateImage": KubeStateImage, "jaegerImage": JaegerImage,
-		"adapterImage": AdapterImage,
+		"adapterImage": AdapterImage, "discovery": s.discovery(), "kept": s.kept(),
 	}
 	dir, err := fs.Sub(files, "manifests")
 	if err != nil {
@@ -117,7 +129,7 @@ func (s *Stack) Objects(namespace string) (objects.Set, error) {
 		configMap("prometheus", "prometheus-rules", rules),
 		configMap("prometheus-adapter", "adapter-config", map[string]string{"config.yaml": string(adapter)}),
 	}, set...)
-	return set.In(namespace), nil
+	return s.confine(set.In(namespace)), nil
 }
 
 // Rules returns the rule files by name: those that hold for every application, and those made from app's slo.yaml.

@@ -1,11 +1,13 @@
 package monitoring_test
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 
 	"github.com/prometheus/prometheus/config"
-	_ "github.com/prometheus/prometheus/discovery/kubernetes" // Registers kubernetes_sd_configs.
+	"github.com/prometheus/prometheus/discovery/kubernetes" // Registers kubernetes_sd_configs, too.
+	"github.com/prometheus/prometheus/model/relabel"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	adapterconfig "sigs.k8s.io/prometheus-adapter/pkg/config"
@@ -43,6 +45,44 @@ func TestObjects(t *testing.T) {
 		}
 	}
 	t.Fatal("no configuration")
+}
+
+// TestWithin: on a cluster that has other users, the stack looks at nothing of theirs and takes nothing that a cluster has once.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	set, err := monitoring.New(definition(), "hotel").Within("monitoring", "hotel", "clients").Objects("monitoring")
+	require.NoError(t, err)
+	text := ""
+	for _, u := range set {
+		require.NotEqual(t, "APIService", u.GetKind())
+		require.Contains(t, []string{"", "monitoring"}, u.GetNamespace(), "%s %s", u.GetKind(), u.GetName())
+		require.NotContains(t, u.GetName(), "adapter")
+		switch u.GetKind() {
+		case "ClusterRole":
+			require.Contains(t, u.GetName(), "monitoring:")
+			require.NotContains(t, fmt.Sprint(u.Object["rules"]), "nodes/proxy")
+			require.Contains(t, fmt.Sprint(u.Object["rules"]), "nodes")
+		case "ConfigMap":
+			if data, found, _ := unstructured.NestedString(u.Object, "data", "prometheus.yml"); found {
+				text = data
+			}
+		}
+	}
+	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Len(t, cfg.ScrapeConfigs, 5)
+	for _, sc := range cfg.ScrapeConfigs {
+		confined := false
+		for _, r := range sc.MetricRelabelConfigs {
+			confined = confined || r.Action == relabel.Keep && len(r.SourceLabels) == 1 && r.SourceLabels[0] == "namespace" && r.Regex.String() == "|clients|hotel|monitoring"
+		}
+		require.Equal(t, sc.JobName == "cadvisor" || sc.JobName == "kube-state-metrics", confined, sc.JobName)
+		for _, sd := range sc.ServiceDiscoveryConfigs {
+			if k, ok := sd.(*kubernetes.SDConfig); ok && sc.JobName == "pods" {
+				require.Equal(t, []string{"clients", "hotel", "monitoring"}, k.NamespaceDiscovery.Names)
+			}
+		}
+	}
 }
 
 // TestEveryApplicationHasRules: what the catalogue's applications declare makes valid rules.

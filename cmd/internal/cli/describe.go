@@ -269,6 +269,6 @@ func describeFault(a *app, name string) (description, error) {
 	}
 	return description{data: f, fields: render.Fields{
 		{Name: "ID", Value: f.ID}, {Name: "Title", Value: f.Title}, {Name: "Type", Value: f.Type}, {Name: "Description", Value: f.Description},
-		{Name: "Path", Value: f.Path}, {Name: "Digest", Value: f.Digest}, {Name: "Params", Lines: params},
+		{Name: "Path", Value: f.Path}, {Name: "Digest", Value: f.Digest}, {Name: "Requires", Value: join(f.Requires)}, {Name: "Params", Lines: params},
 	}}, nil
 }

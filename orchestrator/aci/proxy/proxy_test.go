@@ -112,6 +112,35 @@ func list(kind string, items ...string) string {
 	return fmt.Sprintf(`{"kind":%q,"apiVersion":"v1","metadata":{"remainingItemCount":3},"items":[%s]}`, kind, strings.Join(items, ","))
 }
 
+// TestOnly: on a cluster with other users, only the namespaces of the trial show.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	only := func(c *proxy.Config) { c.Rules.Only = []string{"hotel", "clients"} }
+	for _, tc := range []struct {
+		path, answer string
+		keeps, hides []string
+		code         int
+	}{
+		{path: "/api/v1/pods", answer: list("PodList", labPod, goodPod, `{"metadata":{"name":"theirs","namespace":"shop"}}`), keeps: []string{"geo-1"}, hides: []string{"p2", "theirs"}},
+		{path: "/api/v1/namespaces", answer: list("NamespaceList", `{"metadata":{"name":"shop"}}`, `{"metadata":{"name":"hotel"}}`), keeps: []string{"hotel"}, hides: []string{"shop"}},
+		{path: "/api/v1/namespaces/shop/secrets/s", code: 404, keeps: []string{"NotFound"}},
+		{path: "/api/v1/nodes", answer: list("NodeList", `{"metadata":{"name":"n1"}}`), keeps: []string{"n1"}},
+	} {
+		u := &upstream{answers: map[string]string{"GET " + tc.path: tc.answer}}
+		s, client := start(t, u, only)
+		code, body := ask(t, s, client, http.MethodGet, tc.path, "")
+		require.Equal(t, max(tc.code, http.StatusOK), code, tc.path)
+		for _, text := range tc.keeps {
+			require.Contains(t, body, text, tc.path)
+		}
+		for _, text := range tc.hides {
+			require.NotContains(t, body, text, tc.path)
+		}
+	}
+	names := []byte(`{"status":"success","data":["geo","shop"]}`)
+	require.JSONEq(t, string(names), string(proxy.Rules{Only: []string{"hotel"}}.FilterTelemetry(names)), "names of a list may be those of anything")
+}
+
 // TestReads holds every class of path that can be read: what must be gone and what must be left.
 func TestReads(t *testing.T) {
 	t.Parallel()

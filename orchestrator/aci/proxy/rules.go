@@ -12,6 +12,8 @@ import (
 type Rules struct {
 	// Namespaces are hidden with everything in them.
 	Namespaces []string
+	// Only, where it is not empty, are the namespaces that are not hidden: all others are, as on a cluster that has other users.
+	Only []string
 	// Groups are hidden API groups, with their CRDs, discovery, OpenAPI, RBAC rules and the Events about their objects.
 	Groups []string
 	// Words mark hidden things by name: an object, field manager, controller, metric or series whose name contains one.
@@ -30,7 +32,9 @@ func DefaultRules(namespaces ...string) Rules {
 	}
 }
 
-func (r Rules) hiddenNamespace(ns string) bool { return ns != "" && slices.Contains(r.Namespaces, ns) }
+func (r Rules) hiddenNamespace(ns string) bool {
+	return ns != "" && (slices.Contains(r.Namespaces, ns) || len(r.Only) > 0 && !slices.Contains(r.Only, ns))
+}
 
 func (r Rules) hiddenGroup(group string) bool {
 	return slices.ContainsFunc(r.Groups, func(g string) bool {

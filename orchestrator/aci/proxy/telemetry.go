@@ -140,7 +140,8 @@ func (r Rules) telemetryValue(v any) any {
 func (r Rules) hiddenElement(v any) bool {
 	switch v := v.(type) {
 	case string:
-		return r.hiddenNamespace(v) || r.hiddenName(v)
+		// It may be the name of anything: Rules.Only says nothing about it.
+		return slices.Contains(r.Namespaces, v) || r.hiddenName(v)
 	case map[string]any:
 		if r.hiddenLabels(v) {
 			return true

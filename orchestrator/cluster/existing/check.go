@@ -1,0 +1,162 @@
+package existing
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/stack"
+	"github.com/gameday-bench/gameday/workloads/objects"
+)
+
+// Check is one thing that was looked at before anything is made.
+type Check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Required is false for what is only good to know.
+	Required bool   `json:"required"`
+	Detail   string `json:"detail"`
+	// Hint says what to do where OK is false.
+	Hint string `json:"hint,omitempty"`
+}
+
+// passed and failed are required checks.
+func passed(name, format string, args ...any) Check {
+	return Check{Name: name, OK: true, Required: true, Detail: fmt.Sprintf(format, args...)}
+}
+
+func failed(name, hint, format string, args ...any) Check {
+	return Check{Name: name, Required: true, Detail: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// Check looks at everything that a trial needs. It makes and changes nothing. Where the cluster cannot be spoken to, or must not
+// be, what would come after is left out.
+func (p *Provider) Check(ctx context.Context) []Check {
+	_, checks, err := p.inspect(ctx)
+	if err != nil {
+		return append(checks, Check{Name: "context", Required: true, Detail: err.Error(), Hint: errs.HintOf(err)})
+	}
+	return checks
+}
+
+// CheckError is nil where every required check is right; else it says which are not, of party infra, with what to do as its hint.
+func CheckError(contextName string, checks []Check) error {
+	var wrong, hints []string
+	for _, c := range checks {
+		if !c.Required || c.OK {
+			continue
+		}
+		wrong = append(wrong, c.Name+": "+c.Detail)
+		if c.Hint != "" {
+			hints = append(hints, c.Name+": "+c.Hint)
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	err := errs.Newf(errs.Infra, "context %s is not ready: %s", contextName, strings.Join(wrong, "; "))
+	return errs.Hint(err, "%s", strings.Join(append(hints, "see all with: gameday doctor --cluster existing --context "+contextName), "; "))
+}
+
+// inspection is one look at a cluster: the access to it, and what was found.
+type inspection struct {
+	*access
+	provider *Provider
+	kube     kubernetes.Interface
+	dynamic  dynamic.Interface
+	// sets are the objects of each application's stack.
+	sets []objects.Set
+
+	// nodes is how many nodes take pods; chaosAt is the namespace of Chaos Mesh, "" where there is none.
+	nodes   int
+	chaosAt string
+}
+
+// inspect makes all checks. The error is for what leaves nothing to check: a kubeconfig that cannot be read, an unknown context.
+func (p *Provider) inspect(ctx context.Context) (*inspection, []Check, error) {
+	a, err := p.access()
+	if err != nil {
+		return nil, nil, err
+	}
+	in := &inspection{access: a, provider: p}
+	checks := []Check{passed("context", "%s", a.target), p.checkProduction(a.target)}
+	if !checks[1].OK {
+		return in, checks, nil // Nothing is asked of a cluster that nobody wanted to be asked.
+	}
+	if in.kube, err = kubernetes.NewForConfig(a.rest); err != nil {
+		return in, nil, fmt.Errorf("make client: %w", err)
+	}
+	if in.dynamic, err = dynamic.NewForConfig(a.rest); err != nil {
+		return in, nil, fmt.Errorf("make dynamic client: %w", err)
+	}
+	if in.sets, err = p.sets(); err != nil {
+		return in, nil, err
+	}
+	server := in.checkServer(ctx)
+	checks = append(checks, server)
+	if server.OK {
+		chaos := in.checkChaos(ctx)
+		checks = append(checks, in.checkRights(ctx), in.checkNames(ctx), in.checkClaim(ctx))
+		checks = append(checks, in.checkNodes(ctx)...)
+		checks = append(checks, in.checkStorage(ctx), chaos)
+	}
+	return in, append(checks, p.checkRegistry()), nil
+}
+
+// sets are the objects of the stack of each application, or those of the instruments where no application is given.
+func (p *Provider) sets() ([]objects.Set, error) {
+	tenancy := &cluster.Tenancy{Registry: p.Registry}
+	if len(p.Apps) == 0 {
+		set, err := stack.Objects(nil, "", tenancy)
+		return []objects.Set{set}, err
+	}
+	var out []objects.Set
+	for _, app := range p.Apps {
+		set, err := stack.Objects(app, app.Namespace, tenancy)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, set)
+	}
+	return out, nil
+}
+
+// namespaces are those that trials will make, sorted.
+func (in *inspection) namespaces() []string {
+	out := slices.Concat(stack.Instruments(), in.provider.Namespaces)
+	for _, app := range in.provider.Apps {
+		out = append(out, app.Namespace)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (p *Provider) checkProduction(t Target) Check {
+	name := t.production()
+	switch {
+	case name == "":
+		return passed("not production", "no name looks like it")
+	case p.AllowContext:
+		return passed("not production", "%q looks like it, and is allowed", name)
+	}
+	return failed("not production", "choose another context, or, where you are sure, add --allow-context", "%q looks like production", name)
+}
+
+func (p *Provider) checkRegistry() Check {
+	hint := "push the images with gameday images push REGISTRY, and add --registry REGISTRY"
+	switch {
+	case p.Registry == "":
+		return failed("registry", hint, "none is given, and the nodes have to pull the images from somewhere")
+	case strings.Contains(p.Registry, "://") || strings.ContainsAny(p.Registry, " @") || strings.HasPrefix(p.Registry, "/"):
+		return failed("registry", "write it as in an image reference, for example ghcr.io/me/exercise", "%q is not a registry", p.Registry)
+	case p.Registry == objects.Registry || strings.HasPrefix(p.Registry, objects.Registry+"/"):
+		return failed("registry", hint, "%q is the name in the manifests, which nothing serves", p.Registry)
+	}
+	return passed("registry", "%s", p.Registry)
+}

@@ -1,0 +1,114 @@
+package orchestrator_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/results"
+)
+
+// modest is a provider with one cluster at a time that can do only what it says, and keeps something.
+type modest struct {
+	has     []string
+	ups     int
+	closed  int
+	closing error
+}
+
+func (m *modest) Up(context.Context, cluster.Spec) (cluster.Cluster, error) {
+	m.ups++
+	return nil, errs.Newf(errs.Infra, "no more ports")
+}
+
+func (m *modest) Capabilities() []string { return m.has }
+func (m *modest) MaxClusters() int       { return 1 }
+func (m *modest) Describe() string       { return "context shared: cluster c at https://192.0.2.1" }
+
+func (m *modest) Close(ctx context.Context) error {
+	m.closed++
+	return errors.Join(ctx.Err(), m.closing)
+}
+
+func TestWhatAClusterCannotDoIsSaidBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	m := &modest{}
+	r := runner(t, nil)
+	r.Providers = map[string]cluster.Provider{"shared": m}
+	c := config(t)
+	c.Cluster, c.Problems = "shared", []string{"hotel-scaled-to-zero", "hotel-node-slow-network"}
+	_, err := r.Run(t.Context(), c)
+	require.Equal(t, errs.Usage, errs.PartyOf(err))
+	require.ErrorContains(t, err, "problem hotel-node-slow-network cannot run on cluster provider shared: its fault node-slow-network requires node-scheduling (nodes may be cordoned")
+	require.NotContains(t, err.Error(), "scaled-to-zero")
+	require.Contains(t, errs.HintOf(err), "leave the problem out")
+	proofs, err := r.CheckProblem(t.Context(), "hotel-node-slow-network", 0, c)
+	require.NoError(t, err)
+	require.Len(t, proofs, 1)
+	require.False(t, proofs[0].Passed)
+	require.Contains(t, proofs[0].Detail, "requires node-scheduling")
+	require.Zero(t, m.ups)
+	entries, err := os.ReadDir(c.OutDir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+
+	m.has = []string{faults.NodeScheduling}
+	c.InfraRetries = 0
+	summary, err := r.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, 2, m.ups)
+	require.Equal(t, 2, summary.Statuses[results.InfraError])
+}
+
+func TestMoreTrialsThanClusters(t *testing.T) {
+	t.Parallel()
+	m := &modest{}
+	r := runner(t, nil)
+	r.Providers = map[string]cluster.Provider{"shared": m}
+	c := config(t)
+	c.Cluster, c.Concurrency = "shared", 3
+	_, err := r.Run(t.Context(), c)
+	require.ErrorContains(t, err, "run 3 trials at a time: cluster provider shared can have 1 at a time")
+	require.Equal(t, "lower --concurrency to 1", errs.HintOf(err))
+	require.Equal(t, errs.Usage, errs.PartyOf(err))
+	require.Zero(t, m.ups)
+}
+
+func TestWhatAProviderKeptGoesWithTheRun(t *testing.T) {
+	t.Parallel()
+	m := &modest{}
+	r := runner(t, nil)
+	r.Providers = map[string]cluster.Provider{"shared": m}
+	var notes []string
+	r.Observer = orchestrator.ObserverFunc(func(e orchestrator.Event) {
+		if e.Type == orchestrator.Note { // One trial at a time: nobody else writes.
+			notes = append(notes, e.Message)
+		}
+	})
+	c := config(t)
+	c.Cluster = "shared"
+	_, err := r.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, 1, m.closed)
+	require.Equal(t, []string{"using context shared: cluster c at https://192.0.2.1"}, notes, "whose cluster it is is said")
+
+	c.RunID, m.closing = "again", errors.New("namespace monitoring is left")
+	summary, err := r.Run(t.Context(), c)
+	require.ErrorContains(t, err, "close cluster provider shared: namespace monitoring is left")
+	require.Equal(t, errs.Infra, errs.PartyOf(err))
+	require.NotNil(t, summary, "what was measured is there all the same")
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errs.Newf(errs.Interrupted, "SIGINT"))
+	c.RunID, m.closing = "stopped", nil
+	_, err = r.Run(ctx, c)
+	require.Equal(t, errs.Interrupted, errs.PartyOf(err))
+	require.Equal(t, 3, m.closed, "an interruption removes it as well, under a context of its own")
+}
