@@ -53,12 +53,13 @@ const (
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	s := newAPIServer(t)
-	s.add(t, namespaceYAML("shop"), namespaceYAML("other", "gameday.dev/owner: run-of-somebody"),
+	s.add(t, namespaceYAML("shop"),
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: theirs, namespace: shop}\n",
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: theirs}\n")
 	p, _ := newProvider(t, s)
 	c := up(t, p)
 	makeNamespace(t, c, "hotel")
+	s.add(t, namespaceYAML("other", "gameday.dev/owner: run-of-somebody")) // After the checks, which would refuse the cluster.
 	s.add(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: hotel}\n")
 	const agent, harness = true, false
 	chaos := func(selector string) string {

@@ -49,7 +49,7 @@ func TestWithLabels(t *testing.T) {
 		{"application/json; charset=utf-8", `{"spec":{"n":12345678901234567890}}`, `{"spec":{"n":12345678901234567890},"metadata":{"labels":{"a.b/c":"x"}}}`},
 		{"application/json", `{"metadata":{"name":"n","labels":{"a.b/c":"other","d":"e"}}}`, `{"metadata":{"name":"n","labels":{"a.b/c":"x","d":"e"}}}`},
 		{"application/merge-patch+json", `{"metadata":{"labels":null}}`, `{"metadata":{"labels":{"a.b/c":"x"}}}`},
-		{"application/apply-patch+yaml", "metadata:\n  name: n\n", `{"metadata":{"name":"n","labels":{"a.b/c":"x"}}}`},
+		{"application/apply-patch+yaml", "metadata:\n  name: x\n", `{"metadata":{"name":"x","labels":{"a.b/c":"x"}}}`},
 		{"application/json-patch+json", `[{"op":"remove","path":"/spec"}]`, `[{"op":"remove","path":"/spec"},{"op":"add","path":"/metadata/labels/a.b~1c","value":"x"}]`},
 	} {
 		got, err := withLabels(tc.kind, []byte(tc.body), set)
