@@ -1,4 +1,5 @@
-// Package doctor finds out, before anything is started, whether this machine can run the embedded cluster.
+// Package doctor finds out, before anything is started, whether trials can run: whether this machine can have the embedded cluster, or what
+// another kind of cluster needs.
 package doctor
 
 import (
@@ -37,6 +38,10 @@ type Options struct {
 	Quick bool
 	// Root is where /proc and /sys are; empty means the machine's own.
 	Root string
+	// Cluster looks at what another kind of cluster than the embedded one needs, in its place; nil means the embedded one. Subject and Flags
+	// are how errors call what was looked at, and what has to be added to gameday doctor to look again; empty means this machine, and nothing.
+	Cluster        func(ctx context.Context) []Check
+	Subject, Flags string
 }
 
 // What one cluster needs. The figures follow docs/benchmarks.md.
@@ -65,7 +70,20 @@ func Run(ctx context.Context, o Options) []Check {
 		o.RuntimeDir = embedded.BaseDir()
 	}
 	o.TempDir = cmp.Or(o.TempDir, os.TempDir())
+	out := o.look(ctx)
+	slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })
+	return out
+}
+
+func (o Options) look(ctx context.Context) []Check {
 	var out []Check
+	if o.Cluster != nil { // Of this machine it uses what every run does.
+		out = o.Cluster(ctx)
+		if o.OutDir != "" {
+			out = append(out, directory("run directory", o.OutDir, runDisk, "--out"))
+		}
+		return append(out, temporary(o))
+	}
 	out = append(out, binaries(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))
 	if o.OutDir != "" {
@@ -74,9 +92,7 @@ func Run(ctx context.Context, o Options) []Check {
 	out = append(out, directory("runtime directory", o.RuntimeDir, uint64(o.Concurrency)*clusterDisk, "XDG_RUNTIME_DIR"))
 	out = append(out, temporary(o))
 	out = append(out, socketPath(o), loopback(ctx), fileLimit(o), inotify(o), processLimit(o), pidfd())
-	out = append(out, kernel(o)...)
-	slices.SortStableFunc(out, func(a, b Check) int { return cmp.Compare(order(a), order(b)) })
-	return out
+	return append(out, kernel(o)...)
 }
 
 func order(c Check) int {
@@ -92,7 +108,10 @@ func Healthy(checks []Check) bool {
 }
 
 // Error is nil where every required check is right; else it says which are not, of party infra, with what to do as its hint.
-func Error(checks []Check) error {
+func Error(checks []Check) error { return Options{}.Refuse(checks) }
+
+// Refuse is Error for what these options look at.
+func (o Options) Refuse(checks []Check) error {
 	var wrong, hints []string
 	for _, c := range checks {
 		if !c.Required || c.OK {
@@ -106,6 +125,6 @@ func Error(checks []Check) error {
 	if wrong == nil {
 		return nil
 	}
-	err := errs.Newf(errs.Infra, "this machine is not ready: %s", strings.Join(wrong, "; "))
-	return errs.Hint(err, "%s", strings.Join(append(hints, "see all with: gameday doctor"), "; "))
+	err := errs.Newf(errs.Infra, "%s is not ready: %s", cmp.Or(o.Subject, "this machine"), strings.Join(wrong, "; "))
+	return errs.Hint(err, "%s", strings.Join(append(hints, strings.TrimSpace("see all with: gameday doctor "+o.Flags)), "; "))
 }
