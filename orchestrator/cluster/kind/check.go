@@ -96,7 +96,8 @@ func (p *Provider) inspect(ctx context.Context, want cluster.Spec, clusters int)
 func (e engine) checkVersion(m machine) Check {
 	const name = "container engine"
 	if e.tooOld(m.version) {
-		return failed(name, fmt.Sprintf("install %s %s or later", e.name, oldest()[e.name]), "%s %s is too old, want %s or later", e.name, m.version, oldest()[e.name])
+		want := oldest()[e.name]
+		return failed(name, fmt.Sprintf("install %s %s or later", e.name, want), "%s %s is too old, want %s or later", e.name, m.version, want)
 	}
 	return passed(name, "%s %s%s", e.name, m.version, map[bool]string{true: ", rootless"}[m.rootless])
 }
@@ -108,7 +109,8 @@ func (e engine) checkControlGroups(m machine) Check {
 		return failed(name, "mount control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or use an engine that runs as root",
 			"version 1: a rootless %s cannot limit what containers use", e.name)
 	case m.cgroup1:
-		return noted(name, "prefer version 2: Kubernetes supports version 1 no longer", "version 1: the kubelets are told to run all the same (failCgroupV1: false)")
+		return noted(name, "prefer version 2: Kubernetes supports version 1 no longer",
+			"version 1: the kubelets are told to run all the same (failCgroupV1: false)")
 	}
 	return passed(name, "version 2")
 }
@@ -150,7 +152,8 @@ func (s *site) checkImages(ctx context.Context) Check {
 		}
 	}
 	if len(s.absent) > 0 {
-		return noted(name, "pull it beforehand to save time, or name one that is there with --node-image", "%s is not here yet, and will be pulled", list(s.absent))
+		return noted(name, "pull it beforehand to save time, or name one that is there with --node-image",
+			"%s is not here yet, and will be pulled", list(s.absent))
 	}
 	return passed(name, "%s", list(all))
 }

@@ -106,7 +106,8 @@ func (e engine) explain(err error) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return errs.Hint(err, "install %s, or choose another engine with --engine", e.name)
 	case strings.Contains(said, "permission denied"):
-		return errs.Hint(err, "let this user use %s (for Docker: sudo usermod -aG docker $USER, and log in again), use a rootless engine, or run as root", e.name)
+		return errs.Hint(err, "let this user use %s (for Docker: sudo usermod -aG docker $USER, and log in again), use a rootless engine, or run as root",
+			e.name)
 	case strings.Contains(said, "cannot connect") || strings.Contains(said, "is the docker daemon running") ||
 		strings.Contains(said, "connection refused") || strings.Contains(said, "no such file or directory") || strings.Contains(said, "no answer within"):
 		return errs.Hint(err, "start %s (for Docker: sudo systemctl start docker), or point DOCKER_HOST at one that runs", e.name)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 	corev1 "k8s.io/api/core/v1"
@@ -103,8 +104,8 @@ func (p *Provider) layout(want cluster.Spec, full string, cgroup1 bool) (*layout
 func (p *Provider) nodes(want cluster.Spec) (*layout, []string, error) {
 	if p.Config != "" {
 		if want.Nodes != 0 || len(want.NodeGroups) > 0 {
-			return nil, nil, errs.Hint(errs.Newf(errs.Usage, "plan cluster: the kind configuration %s says which nodes there are, and so does the request", p.Config),
-				"leave out one of the two")
+			err := errs.Newf(errs.Usage, "plan cluster: the kind configuration %s says which nodes there are, and so does the request", p.Config)
+			return nil, nil, errs.Hint(err, "leave out one of the two")
 		}
 		return readConfig(p.Config)
 	}
@@ -123,8 +124,8 @@ func (p *Provider) nodes(want cluster.Spec) (*layout, []string, error) {
 	}
 	for i, names := range cluster.NodeNames(groups) {
 		if lacks := missing(groups[i]); len(lacks) > 0 {
-			return nil, nil, errs.Hint(errs.Newf(errs.Usage, "plan cluster: group %d of the cluster file asks for %s, which a node in a container cannot have", i+1, list(lacks)),
-				"leave it out, or use --cluster embedded")
+			err := errs.Newf(errs.Usage, "plan cluster: group %d of the cluster file asks for %s, which a node in a container cannot have", i+1, list(lacks))
+			return nil, nil, errs.Hint(err, "leave it out, or use --cluster embedded")
 		}
 		for _, name := range names {
 			labels := map[string]string{corev1.LabelTopologyZone: fmt.Sprintf("zone-%c", 'a'+(len(l.nodes)-1)%3)}
@@ -135,7 +136,8 @@ func (p *Provider) nodes(want cluster.Spec) (*layout, []string, error) {
 		}
 	}
 	if workers := len(l.nodes) - 1; workers < 1 || workers > maxNodes {
-		return nil, nil, errs.Hint(errs.Newf(errs.Usage, "plan cluster: groups of %d nodes in all", workers), "give the groups 1 to %d nodes in all", maxNodes)
+		err := errs.Newf(errs.Usage, "plan cluster: groups of %d nodes in all", workers)
+		return nil, nil, errs.Hint(err, "give the groups 1 to %d nodes in all", maxNodes)
 	}
 	return l, patches, nil
 }
@@ -168,7 +170,7 @@ func readConfig(file string) (*layout, []string, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(config); err != nil && !errors.Is(err, io.EOF) {
-		return fail("%w", err)
+		return fail("%s", strings.Join(strings.Fields(err.Error()), " ")) // It has a line for each field.
 	}
 	if config.APIVersion != kindAPI || config.Kind != kindCluster {
 		return fail("it is of kind %q and apiVersion %q, want %s and %s", config.Kind, config.APIVersion, kindCluster, kindAPI)

@@ -60,7 +60,8 @@ func (e engine) dockerMachine(ctx context.Context) (machine, error) {
 	// Without a server, docker prints what its client knows, and the error among it; older ones call that success.
 	decoded := json.Unmarshal([]byte(out), &said)
 	if decoded == nil && len(said.ServerErrors) > 0 {
-		return machine{}, &runError{engine: e.name, verb: "info", err: errors.New("the daemon does not answer"), complaint: lastLines(strings.Join(said.ServerErrors, "\n"), 3)}
+		complaint := lastLines(strings.Join(said.ServerErrors, "\n"), 3)
+		return machine{}, &runError{engine: e.name, verb: "info", err: errors.New("the daemon does not answer"), complaint: complaint}
 	}
 	if err != nil {
 		return machine{}, err

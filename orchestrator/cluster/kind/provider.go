@@ -88,7 +88,8 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 		want.Name = "k-" + randomHex(4)
 	}
 	if len(want.Name) > maxName {
-		return nil, errs.Hint(errs.Newf(errs.Usage, "make cluster %q: the name has %d characters", want.Name, len(want.Name)), "give it at most %d", maxName)
+		err := errs.Newf(errs.Usage, "make cluster %q: the name has %d characters", want.Name, len(want.Name))
+		return nil, errs.Hint(err, "give it at most %d", maxName)
 	}
 	s, err := p.prepare(ctx, want)
 	if err != nil {
@@ -102,7 +103,8 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 	if err := p.raise(ctx, c); err != nil {
 		return nil, errors.Join(err, c.Down(context.WithoutCancel(ctx)))
 	}
-	c.log.Info("cluster ready", "cluster", c.name, "nodes", len(c.layout.nodes), "engine", c.engine.name, "took", c.clock.Since(began).Round(time.Millisecond))
+	took := c.clock.Since(began).Round(time.Millisecond)
+	c.log.Info("cluster ready", "cluster", c.name, "nodes", len(c.layout.nodes), "engine", c.engine.name, "took", took)
 	return c, nil
 }
 

@@ -33,7 +33,9 @@ func (c *Cluster) tidy(ctx context.Context) error {
 	}
 	// The first that fits wins: what has a port is an address.
 	neutral := strings.NewReplacer(plane.container+":"+apiPort, address+":"+apiPort, plane.container, plane.name, c.full, "kubernetes")
-	for _, at := range [][2]string{{metav1.NamespaceSystem, "kubeadm-config"}, {metav1.NamespaceSystem, "kube-proxy"}, {metav1.NamespacePublic, "cluster-info"}} {
+	for _, at := range [][2]string{
+		{metav1.NamespaceSystem, "kubeadm-config"}, {metav1.NamespaceSystem, "kube-proxy"}, {metav1.NamespacePublic, "cluster-info"},
+	} {
 		if err := c.tidyConfigMap(ctx, at[0], at[1], neutral); err != nil {
 			return fmt.Errorf("update ConfigMap %s/%s: %w", at[0], at[1], err)
 		}

@@ -71,7 +71,8 @@ func (c *Cluster) untilBroken(ctx context.Context) error {
 			return nil
 		case err != nil:
 			if silent++; silent == silence {
-				return errs.Hint(fmt.Errorf("watch nodes: the container engine does not answer: %w", err), "start %s again; what is left of the cluster is removed by: gameday delete cluster --all", c.engine.name)
+				err = fmt.Errorf("watch nodes: the container engine does not answer: %w", err)
+				return errs.Hint(err, "start %s again; what is left of the cluster is removed by: gameday delete cluster --all", c.engine.name)
 			}
 			again = c.clock.After(watchAgain)
 		case lost != nil:
