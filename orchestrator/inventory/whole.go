@@ -25,6 +25,18 @@ type Whole struct {
 	Inventory
 	// Resources are what each object is reached by.
 	Resources map[Key]schema.GroupVersionResource
+	// Leaving are objects that are being deleted: they are still there.
+	Leaving map[Key]bool
+}
+
+// Settle forgets what is being deleted, with what is in namespaces that are: it is soon gone.
+func (w *Whole) Settle() {
+	for key := range w.Inventory {
+		if w.Leaving[key] || key.Namespace != "" && w.Leaving[Key{Kind: "Namespace", Name: key.Namespace}] {
+			delete(w.Inventory, key)
+			delete(w.Resources, key)
+		}
+	}
 }
 
 // passing are resources whose objects come and go by themselves: what controllers derive from others, and notes about what happens.
@@ -74,7 +86,7 @@ func Resources(lister Lister) (map[schema.GroupVersionResource]string, error) {
 
 // TakeWhole reads the objects of all these resources, in all namespaces. A resource that is gone has none.
 func TakeWhole(ctx context.Context, client dynamic.Interface, resources map[schema.GroupVersionResource]string) (*Whole, error) {
-	w := &Whole{Inventory: Inventory{}, Resources: map[Key]schema.GroupVersionResource{}}
+	w := &Whole{Inventory: Inventory{}, Resources: map[Key]schema.GroupVersionResource{}, Leaving: map[Key]bool{}}
 	for gvr, kind := range resources {
 		list, err := client.Resource(gvr).List(ctx, metav1.ListOptions{})
 		if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
@@ -92,6 +104,9 @@ func TakeWhole(ctx context.Context, client dynamic.Interface, resources map[sche
 			}
 			key := Key{Kind: kind, Namespace: item.GetNamespace(), Name: item.GetName()}
 			w.Inventory[key], w.Resources[key] = essence(item), gvr
+			if item.GetDeletionTimestamp() != nil {
+				w.Leaving[key] = true
+			}
 		}
 	}
 	return w, nil

@@ -58,5 +58,15 @@ func TestTakeWhole(t *testing.T) {
 	require.Len(t, changes, 2)
 	require.Equal(t, "Deployment.apps shop/extra created", changes[0].String())
 	require.Equal(t, "deployments", after.Resources[changes[0].Key].Resource)
+
+	leaving := deployment("leaving", 1, "x:1")
+	now := metav1.Now()
+	leaving.SetDeletionTimestamp(&now)
+	leaving.SetFinalizers([]string{"example.com/keep"})
+	settled, err := inventory.TakeWhole(t.Context(), inventorytest.NewClient(t, deployment("geo", 2, "geo:1"), leaving), resources)
+	require.NoError(t, err)
+	require.Len(t, settled.Inventory, 2)
+	settled.Settle()
+	require.Empty(t, inventory.Diff(before.Inventory, settled.Inventory))
 	require.Equal(t, "Deployment.apps shop/geo spec.template.spec.containers[0].image: geo:1 -> geo:2", changes[1].String())
 }

@@ -122,6 +122,7 @@ func (p *Provider) keep(ctx context.Context, c cluster.Cluster, spec cluster.Spe
 	if k.first, err = inventory.TakeWhole(ctx, client, k.resources); err != nil {
 		return nil, err
 	}
+	k.first.Settle() // The canary of Chaos Mesh may be on its way out.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.kept = append(p.kept, k)
