@@ -9,7 +9,8 @@
 //   - orchestrator/images: the same programs as container images, for clusters with real nodes.
 //   - faults: what goes wrong: Inject, Probe, Recover. faults/chaosmesh drives Chaos Mesh; faults/kube edits objects.
 //   - orchestrator: the trial, phase by phase. orchestrator/cluster is the seam to where it runs;
-//     orchestrator/cluster/embedded is a Kubernetes in a process tree; orchestrator/aci is what an agent sees.
+//     orchestrator/cluster/embedded is a Kubernetes in a process tree, orchestrator/cluster/kind one in containers, and
+//     orchestrator/cluster/reuse lets trials have the latter in turn; orchestrator/aci is what an agent sees.
 //   - agents: the Agent seam, the wire types, and the agents that come with the harness.
 //   - evaluator: pure graders over truth, submission and evidence; a stored run can be graded again offline.
 //   - scenarios, results: which trials to run, and the run directory with everything that happened.

@@ -33,7 +33,7 @@ type RunConfig struct {
 	// Starts is how many of them bring up their system at the same time; the others wait for their turn before they
 	// begin. 0 means one for every two processors, at least one.
 	Starts int `json:"starts,omitempty"`
-	// Cluster is the kind of cluster: embedded.
+	// Cluster is the kind of cluster, a key of Runner.Providers: embedded, kind or existing.
 	Cluster string `json:"cluster"`
 	Nodes   int    `json:"nodes,omitempty"`
 	// NodeGroups are the nodes of a cluster file, in place of Nodes.

@@ -41,7 +41,8 @@ type Scenario struct {
 
 // Cluster is where the trials run.
 type Cluster struct {
-	// Provider is the kind of cluster; empty is embedded.
+	// Provider is the kind of cluster: embedded, kind or existing; empty is embedded. What only one machine knows of a cluster, its container
+	// engine or its context, is on the command line.
 	Provider string `yaml:"provider" json:"provider"`
 	// Nodes is the number of worker nodes; 0 is the provider's default.
 	Nodes int `yaml:"nodes,omitempty" json:"nodes,omitempty" check:"min=0"`

@@ -3,17 +3,16 @@ package cli
 import (
 	"context"
 	"io"
-	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"time"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 	"github.com/gameday-bench/gameday/orchestrator/images"
 	"github.com/gameday-bench/gameday/results"
@@ -32,10 +31,27 @@ type Backend struct {
 
 // Clusters are the clusters that outlive a command.
 type Clusters struct {
-	List      func() ([]embedded.Info, error)
-	Create    func(ctx context.Context, want cluster.Spec, argv []string) (embedded.Info, error)
-	Delete    func(ctx context.Context, name string) error
-	Supervise func(ctx context.Context, want cluster.Spec, out io.Writer) error
+	// List returns those that have a record, Left what container engines have besides: nil, or an error about engines that do not answer, with
+	// what the others have. Others are names of what belongs to other owners. nil functions return nothing.
+	List   func() ([]record.Info, error)
+	Left   func(ctx context.Context) ([]record.Info, error)
+	Others func(ctx context.Context) []string
+	Create func(ctx context.Context, want cluster.Spec, argv []string) (record.Info, error)
+	Delete func(ctx context.Context, info record.Info) error
+	// Prune removes what clusters shared, where none is left.
+	Prune     func(ctx context.Context) error
+	Supervise func(ctx context.Context, p cluster.Provider, want cluster.Spec, out io.Writer) error
+}
+
+// stopGrace is how long an embedded cluster may take to end before its owner is killed.
+const stopGrace = 10 * time.Second
+
+// deleteCluster deletes a cluster of any kind.
+func deleteCluster(ctx context.Context, info record.Info) error {
+	if info.Kind == kind.Kind {
+		return kind.Delete(ctx, info)
+	}
+	return record.Delete(ctx, info, stopGrace)
 }
 
 func systemBackend() Backend {
@@ -51,25 +67,19 @@ func systemBackend() Backend {
 		},
 		Doctor: doctor.Run,
 		Clusters: Clusters{
-			List: embedded.List, Create: embedded.Create, Delete: embedded.Delete, Supervise: embedded.Supervise,
+			List: record.List, Left: kind.Left, Others: kind.Others, Delete: deleteCluster, Prune: kind.Prune, Supervise: record.Supervise,
+			Create: func(ctx context.Context, want cluster.Spec, argv []string) (record.Info, error) {
+				return record.Create(ctx, want.Name, argv)
+			},
 		},
 		Images: images.Find,
 	}
 }
 
-// providers are the kinds of clusters.
-func providers(log *slog.Logger) map[string]cluster.Provider {
-	return map[string]cluster.Provider{"embedded": &embedded.Provider{Log: log}}
-}
-
-// providerNames are the kinds of clusters that this build has, for flags and scenarios.
-func providerNames() []string { return slices.Sorted(maps.Keys(providers(nil))) }
-
-// runner makes the runner over the catalogues.
-func (a *app) runner(c *catalogs, observer orchestrator.Observer) *orchestrator.Runner {
-	log := a.logger()
+// runner makes the runner over the catalogues, with clusters as the flags say.
+func (a *app) runner(c *catalogs, f *clusterFlags, observer orchestrator.Observer) *orchestrator.Runner {
 	return &orchestrator.Runner{
-		Problems: c.problems, Faults: c.faults, Apps: c.apps, Providers: providers(log), Observer: observer, Log: log, Tool: tool(),
+		Problems: c.problems, Faults: c.faults, Apps: c.apps, Providers: f.providers(a, c), Observer: observer, Log: a.logger(), Tool: tool(),
 		AgentDigest: agentDigest,
 	}
 }

@@ -145,6 +145,10 @@ type app struct {
 	seed    int64
 	reveal  bool
 
+	// only is the filter of get clusters; isOnly says what it was given.
+	only   string
+	isOnly func() (string, error)
+
 	// output is the command's -o, where it has one.
 	output string
 

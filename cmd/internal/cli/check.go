@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -33,7 +34,7 @@ func newCheck(a *app) *cobra.Command {
 }
 
 func newCheckProblem(a *app) *cobra.Command {
-	times, seed, mode, multiplier := 1, int64(0), "", 1.0
+	times, seed, mode, multiplier, on, f := 1, int64(0), "", 1.0, target{clusters: 1}, &clusterFlags{}
 	cmd := &cobra.Command{
 		Use:   "problem ID...",
 		Short: "Prove that problems are sound",
@@ -68,32 +69,40 @@ Exit code 3 when a proof fails.`,
 			if times < 1 {
 				return &flagError{errs.Newf(errs.Usage, "invalid --times %d: want 1 or more", times)}
 			}
-			return a.check(cmd, c, args, times, seed, mode, multiplier)
+			if err := f.check(cmd, on.kind); err != nil {
+				return err
+			}
+			if err := a.preflight(cmd.Context(), f, c, on, ""); err != nil {
+				return err
+			}
+			observer, err := a.progress(mode)
+			if err != nil {
+				return err
+			}
+			config := orchestrator.RunConfig{Cluster: on.kind, TimeoutMultiplier: multiplier}
+			return a.check(cmd, a.runner(c, f, observer), observer, args, times, seed, config)
 		},
 	}
 	cmd.Flags().IntVar(&times, "times", 1, "how often each proof is made, to find flakes")
 	cmd.Flags().Int64Var(&seed, "seed", 0, "seed from which the problem's parameters are drawn")
 	cmd.Flags().Float64Var(&multiplier, "timeout-multiplier", 1, "factor on the deadlines of all phases but the agent's")
+	enumFlag(cmd, &on.kind, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
+	f.register(cmd)
 	enumFlag(cmd, &mode, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
 	a.outputFlag(cmd, render.ListFormats(), render.Table)
 	return cmd
 }
 
-func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, seed int64, mode string, multiplier float64) error {
-	if err := a.preflight(cmd.Context(), "", 1); err != nil {
-		return err
-	}
-	observer, err := a.progress(mode)
-	if err != nil {
-		return err
-	}
-	runner := a.runner(c, observer)
+func (a *app) check(
+	cmd *cobra.Command, runner *orchestrator.Runner, observer progress.Renderer, ids []string, times int, seed int64, config orchestrator.RunConfig,
+) error {
+	var err error
 	items := []checkItem{}
 	failed := 0
 	for _, id := range ids {
 		for round := 1; round <= times && err == nil; round++ {
 			var proofs []orchestrator.CheckResult
-			proofs, err = a.Backend.Check(cmd.Context(), runner, id, seed, orchestrator.RunConfig{TimeoutMultiplier: multiplier})
+			proofs, err = a.Backend.Check(cmd.Context(), runner, id, seed, config)
 			for _, p := range proofs {
 				items = append(items, checkItem{id, round, p})
 				if !p.Passed {
@@ -102,6 +111,7 @@ func (a *app) check(cmd *cobra.Command, c *catalogs, ids []string, times int, se
 			}
 		}
 	}
+	err = errors.Join(err, closeProviders(cmd.Context(), runner))
 	a.endProgress(observer)
 	l := render.List{Columns: columns("problem", "round", "proof", "passed", "seconds", "name", "detail"), Items: items}
 	for _, i := range items {

@@ -31,7 +31,7 @@ func newCreate(a *app) *cobra.Command {
 	return cmd
 }
 
-// specFlags are what describes an embedded cluster; create and supervise share them.
+// specFlags are what describes a cluster that gameday makes; create and supervise share them.
 func specFlags(cmd *cobra.Command, want *cluster.Spec) {
 	cmd.Flags().IntVar(&want.Nodes, "nodes", 3, "number of worker nodes")
 	enumFlag(cmd, &want.Fidelity, "fidelity", "fast", "fidelity", "how quickly controllers and probes react", []string{"fast", "production"})
@@ -102,68 +102,129 @@ func nodeCount(want cluster.Spec) int {
 	return n
 }
 
+const createLong = `Create a Kubernetes cluster and keep it until it is deleted. Without NAME it is called gameday.
+
+With --cluster embedded, the default, its processes run as this user, without root or Docker. With --cluster kind its
+nodes are containers of Docker, Podman or nerdctl, with the images of all programs and a Chaos Mesh that works. The
+kubeconfig is written into the cluster's own directory; your own ~/.kube/config is never touched. The command prints the
+path of the kubeconfig.
+
+--file names a cluster file: the nodes, their sizes, labels, taints, devices and eviction thresholds. On kind, nodes have
+no sizes or devices of their own.`
+
+// createFlags are the flags of create cluster.
+type createFlags struct {
+	want     cluster.Spec
+	file     string
+	on       string
+	wait     time.Duration
+	clusters clusterFlags
+	with     appFlags
+}
+
+// The time that a cluster has to become ready, by default: kind may have a node image to pull.
+const (
+	createWait     = 3 * time.Minute
+	createWaitKind = 15 * time.Minute
+)
+
 func newCreateCluster(a *app) *cobra.Command {
-	want, file := cluster.Spec{}, ""
-	wait := 3 * time.Minute
-	with := &appFlags{}
+	f := &createFlags{}
 	cmd := &cobra.Command{
 		Use:   "cluster [NAME]",
-		Short: "Create an embedded cluster that stays up",
-		Long: `Create an embedded Kubernetes cluster and keep it until it is deleted. Without NAME it is called gameday.
-
-Its processes run as this user, without root or Docker. The kubeconfig is written into the cluster's own directory;
-your own ~/.kube/config is never touched. The command prints the path of the kubeconfig.
-
---file names a cluster file: the nodes, their sizes, labels, taints, devices and eviction thresholds.`,
-		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --file nodes.yaml\n  gameday create cluster demo --app hotel --rate 100 --ingress\n  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
-		Args:    nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
+		Short: "Create a cluster that stays up",
+		Long:  createLong,
+		Example: "  gameday create cluster\n  gameday create cluster demo --nodes 5 --fidelity production\n  gameday create cluster demo --file nodes.yaml\n" +
+			"  gameday create cluster demo --app hotel --rate 100 --ingress\n  gameday create cluster demo --cluster kind --engine docker\n" +
+			"  KUBECONFIG=$(gameday create cluster demo) kubectl get nodes",
+		Args: nameArgs(0, 1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			want.Name = "gameday"
+			f.want.Name = "gameday"
 			if len(args) == 1 {
-				want.Name = args[0]
+				f.want.Name = args[0]
 			}
-			if !catalog.ValidID(want.Name) || len(want.Name) > 30 {
-				return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", want.Name)
-			}
-			if err := a.useFile(cmd, file, &want); err != nil {
-				return err
-			}
-			if len(want.NodeGroups) == 0 && (want.Nodes < 1 || want.Nodes > 20) {
-				return &flagError{errs.Newf(errs.Usage, "invalid --nodes %d: want 1 to 20", want.Nodes)}
-			}
-			definition, err := with.definition(a)
-			if err != nil {
-				return err
-			}
-			nodes := []string{"--nodes", strconv.Itoa(want.Nodes)}
-			if file != "" {
-				nodes = []string{"--file", a.path(file)}
-			}
-			argv := slices.Concat([]string{a.Executable, "supervise", want.Name}, nodes, []string{"--fidelity", want.Fidelity})
-			return a.createCluster(cmd, want, argv, wait, with, definition)
+			return a.create(cmd, f)
 		},
 	}
-	specFlags(cmd, &want)
-	fileFlag(cmd, &file)
-	with.register(a, cmd)
-	cmd.Flags().DurationVar(&wait, "wait", wait, "how long to wait until it is ready")
+	specFlags(cmd, &f.want)
+	fileFlag(cmd, &f.file)
+	enumFlag(cmd, &f.on, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
+	f.clusters.registerMade(cmd)
+	f.with.register(a, cmd)
+	cmd.Flags().DurationVar(&f.wait, "wait", createWait, "how long to wait until it is ready (kind: 15m0s)")
 	a.outputFlag(cmd, []string{render.Text, render.JSON, render.YAML}, render.Text)
 	return cmd
 }
 
-func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string, wait time.Duration, with *appFlags, definition *workloads.Definition) error {
+// nodes settles what nodes a cluster that gameday makes has, from --nodes, --file and --kind-config.
+func (a *app) nodes(cmd *cobra.Command, f *createFlags) error {
+	if err := a.useFile(cmd, f.file, &f.want); err != nil {
+		return err
+	}
+	switch {
+	case f.on == onExisting:
+		return &flagError{errs.Hint(errs.Newf(errs.Usage, "--cluster existing: a cluster that is there is not created"),
+			"use it with: gameday run --cluster existing --context NAME")}
+	case f.clusters.kindConfig != "" && (f.file != "" || cmd.Flags().Changed("nodes")):
+		return &flagError{errs.Newf(errs.Usage, "give --kind-config, or --nodes or --file, not both")}
+	case f.clusters.kindConfig != "":
+		f.want.Nodes = 0
+	case len(f.want.NodeGroups) == 0 && (f.want.Nodes < 1 || f.want.Nodes > 20):
+		return &flagError{errs.Newf(errs.Usage, "invalid --nodes %d: want 1 to 20", f.want.Nodes)}
+	}
+	return f.clusters.check(cmd, f.on)
+}
+
+func (a *app) create(cmd *cobra.Command, f *createFlags) error {
+	if !catalog.ValidID(f.want.Name) || len(f.want.Name) > 30 {
+		return errs.Newf(errs.Usage, "create cluster %q: want lower-case words joined by dashes, at most 30 characters", f.want.Name)
+	}
+	if err := a.nodes(cmd, f); err != nil {
+		return err
+	}
+	definition, err := f.with.definition(a)
+	if err != nil {
+		return err
+	}
+	if f.on == onKind && !cmd.Flags().Changed("wait") {
+		f.wait = createWaitKind
+	}
+	return a.createCluster(cmd, f, definition)
+}
+
+// supervisor is the command line that keeps the cluster up.
+func (a *app) supervisor(f *createFlags) []string {
+	argv := []string{a.Executable, "supervise", f.want.Name}
+	switch {
+	case f.file != "":
+		argv = append(argv, "--file", a.path(f.file))
+	case f.want.Nodes != 0:
+		argv = append(argv, "--nodes", strconv.Itoa(f.want.Nodes))
+	}
+	argv = append(argv, "--fidelity", f.want.Fidelity)
+	if f.on == onEmbedded {
+		return argv
+	}
+	return slices.Concat(argv, []string{"--cluster", f.on}, f.clusters.arguments(a))
+}
+
+func (a *app) createCluster(cmd *cobra.Command, f *createFlags, definition *workloads.Definition) error {
 	if a.Executable == "" {
 		return errs.Newf(errs.Infra, "create cluster: the path of this program is not known")
 	}
-	if err := a.preflight(cmd.Context(), "", 1); err != nil {
+	if err := a.preflight(cmd.Context(), &f.clusters, nil, target{kind: f.on, want: f.want, clusters: 1}, ""); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", want.Name, plural(nodeCount(want), "node"))
-	late := errs.Newf(errs.Infra, "create cluster %q: it was not ready after %s", want.Name, wait)
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), wait, late)
+	nodes := plural(nodeCount(f.want), "node")
+	if f.clusters.kindConfig != "" {
+		nodes = "the nodes of " + f.clusters.kindConfig
+	}
+	fmt.Fprintf(a.notes(), "creating cluster %q with %s ...\n", f.want.Name, nodes)
+	late := errs.Newf(errs.Infra, "create cluster %q: it was not ready after %s", f.want.Name, f.wait)
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), f.wait, late)
 	defer cancel()
 	began := time.Now()
-	info, err := a.Backend.Clusters.Create(ctx, want, argv)
+	info, err := a.Backend.Clusters.Create(ctx, f.want, a.supervisor(f))
 	if errors.Is(context.Cause(ctx), late) {
 		return late
 	}
@@ -172,11 +233,11 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string
 	}
 	fmt.Fprintf(a.notes(), "cluster %q is ready after %.1fs\nuse it with:    kubectl --kubeconfig %s get nodes\ndelete it with: gameday delete cluster %s\n",
 		info.Name, time.Since(began).Seconds(), info.Kubeconfig, info.Name)
-	if err := a.install(ctx, with.addOns(), info); err != nil {
+	if err := a.install(ctx, f.with.addOns(), info); err != nil {
 		return err
 	}
 	if definition != nil {
-		if err := a.deployApp(ctx, with, definition, info); err != nil {
+		if err := a.deployApp(ctx, &f.with, definition, info); err != nil {
 			return err
 		}
 	}
@@ -188,19 +249,25 @@ func (a *app) createCluster(cmd *cobra.Command, want cluster.Spec, argv []string
 }
 
 func newSupervise(a *app) *cobra.Command {
-	want, file := cluster.Spec{}, ""
+	f := &createFlags{}
 	cmd := &cobra.Command{
 		Use: "supervise NAME", Short: "Keep a cluster up (started by create cluster)", Hidden: true, Args: nameArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			want.Name = args[0]
-			if err := a.useFile(cmd, file, &want); err != nil {
+			f.want.Name = args[0]
+			if err := a.nodes(cmd, f); err != nil {
 				return err
 			}
-			return a.Backend.Clusters.Supervise(cmd.Context(), want, a.Stdout)
+			provider := f.clusters.providers(a, nil)[f.on]
+			if f.on == onKind { // It is not to be used again by anybody else.
+				provider = f.clusters.kindProvider(a)
+			}
+			return a.Backend.Clusters.Supervise(cmd.Context(), provider, f.want, a.Stdout)
 		},
 	}
-	specFlags(cmd, &want)
-	fileFlag(cmd, &file)
+	specFlags(cmd, &f.want)
+	fileFlag(cmd, &f.file)
+	enumFlag(cmd, &f.on, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
+	f.clusters.registerMade(cmd)
 	return cmd
 }
 
@@ -212,69 +279,4 @@ func newDelete(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(newDeleteCluster(a))
 	return cmd
-}
-
-func newDeleteCluster(a *app) *cobra.Command {
-	all := false
-	cmd := &cobra.Command{
-		Use:   "cluster [NAME...]",
-		Short: "Delete embedded clusters",
-		Long: `End the processes of clusters and remove their directories. Deleting a cluster that does not exist is no error.
-Without NAME it is the cluster called gameday.
-
---all deletes every cluster that was created, and what is left of clusters whose owner is gone; clusters of runs that
-are still going are left alone.`,
-		Example: "  gameday delete cluster\n  gameday delete cluster demo\n  gameday delete cluster --all",
-		Args:    cobra.ArbitraryArgs,
-		ValidArgsFunction: completeNames(func() []string {
-			var names []string
-			infos, _ := a.Backend.Clusters.List() // Completion has nobody to tell.
-			for _, c := range infos {
-				names = append(names, c.Name)
-			}
-			return names
-		}),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case all && len(args) > 0:
-				return &flagError{errs.Newf(errs.Usage, "give names or --all, not both")}
-			case !all && len(args) == 0:
-				args = []string{"gameday"}
-			}
-			return a.deleteClusters(cmd, args, all)
-		},
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "delete every cluster that belongs to no run")
-	return cmd
-}
-
-func (a *app) deleteClusters(cmd *cobra.Command, names []string, all bool) error {
-	infos, err := a.Backend.Clusters.List()
-	if err != nil {
-		return err
-	}
-	var known []string
-	for _, c := range infos {
-		known = append(known, c.Name)
-		if all && (c.Supervised || c.Status != "running") {
-			names = append(names, c.Name)
-		}
-	}
-	var failed []error
-	for _, name := range names {
-		if name == "" || name != filepath.Base(name) || name == "." || name == ".." {
-			failed = append(failed, errs.Newf(errs.Usage, "delete cluster %q: not a name", name))
-			continue
-		}
-		if !slices.Contains(known, name) {
-			fmt.Fprintf(a.notes(), "cluster %q does not exist\n", name)
-			continue
-		}
-		if err := a.Backend.Clusters.Delete(cmd.Context(), name); err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		fmt.Fprintf(a.notes(), "cluster %q is deleted\n", name)
-	}
-	return errors.Join(failed...)
 }

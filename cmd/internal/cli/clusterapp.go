@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-bench/gameday/internal/errs"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 	"github.com/gameday-bench/gameday/orchestrator/stack"
 	"github.com/gameday-bench/gameday/workloads"
 	"github.com/gameday-bench/gameday/workloads/cacheoperator"
@@ -82,7 +82,7 @@ func (f *appFlags) definition(a *app) (*workloads.Definition, error) {
 }
 
 // deployApp puts the application on the cluster and waits until it is ready under load.
-func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.Definition, info embedded.Info) error {
+func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.Definition, info record.Info) error {
 	config, err := clientcmd.BuildConfigFromFlags("", info.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
@@ -103,7 +103,7 @@ func (a *app) deployApp(ctx context.Context, f *appFlags, definition *workloads.
 }
 
 // install puts add-ons on the cluster and waits until they are ready.
-func (a *app) install(ctx context.Context, addOns []addOn, info embedded.Info) error {
+func (a *app) install(ctx context.Context, addOns []addOn, info record.Info) error {
 	if len(addOns) == 0 {
 		return nil
 	}

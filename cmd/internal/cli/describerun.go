@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -126,10 +127,13 @@ func describeTrial(a *app, name string) (description, error) {
 }
 
 func describeCluster(a *app, name string) (description, error) {
-	all, err := a.Backend.Clusters.List()
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	all, unseen, err := a.clusters(ctx, "")
 	if err != nil {
 		return description{}, err
 	}
+	a.noteUnseen(unseen)
 	var known []string
 	for _, c := range all {
 		known = append(known, c.Name)
@@ -141,8 +145,8 @@ func describeCluster(a *app, name string) (description, error) {
 			created = stamp(c.Created)
 		}
 		return description{data: c, fields: render.Fields{
-			{Name: "Name", Value: c.Name}, {Name: "Status", Value: c.Status}, {Name: "Created", Value: created},
-			{Name: "Kubeconfig", Value: c.Kubeconfig}, {Name: "Owner", Value: strconv.Itoa(c.Owner)}, {Name: "Directory", Value: c.Dir},
+			{Name: "Name", Value: c.Name}, {Name: "Kind", Value: c.Kind}, {Name: "Engine", Value: c.Engine}, {Name: "Status", Value: c.Status},
+			{Name: "Created", Value: created}, {Name: "Kubeconfig", Value: c.Kubeconfig}, {Name: "Owner", Value: strconv.Itoa(c.Owner)}, {Name: "Directory", Value: c.Dir},
 		}}, nil
 	}
 	return description{}, unknown("cluster", name, known)

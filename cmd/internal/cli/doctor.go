@@ -11,29 +11,56 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 )
 
+const doctorLong = `Look for everything that a run needs. Nothing is started, and nothing is changed.
+
+For the embedded cluster that is this machine: binaries, memory, disk, ports, limits. With --cluster kind it is the
+container engine: whether it answers and is new enough, memory, disk, the node image. With --cluster existing it is the
+cluster behind --context: whether it can be reached and does not look like production, rights, room, storage.
+
+Exit code 6 when something required is missing.`
+
 func newDoctor(a *app) *cobra.Command {
-	concurrency := 1
+	on, f := target{}, &clusterFlags{}
 	cmd := &cobra.Command{
 		Use:     "doctor",
-		Short:   "Check whether this machine can run trials",
-		Long:    "Look for everything that a run needs: binaries, memory, disk, ports, limits. Nothing is started.\n\nExit code 6 when something required is missing.",
+		Short:   "Check whether trials can run",
+		Long:    doctorLong,
 		GroupID: groupOther,
-		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor -o json",
-		Args:    nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := a.Backend.Doctor(cmd.Context(), doctor.Options{OutDir: a.path(a.out), Concurrency: concurrency})
-			return a.printChecks(checks)
-		},
+		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor --cluster kind\n" +
+			"  gameday doctor --cluster existing --context staging --registry ghcr.io/me/exercise\n  gameday doctor -o json",
+		Args: nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd, f, on) },
 	}
-	cmd.Flags().IntVarP(&concurrency, "concurrency", "j", 1, "trials at a time that are planned")
+	enumFlag(cmd, &on.kind, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
+	cmd.Flags().IntVarP(&on.clusters, "concurrency", "j", 1, "trials at a time that are planned")
+	f.register(cmd)
 	outFlag(a, cmd)
 	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
 	return cmd
 }
 
-// preflight refuses to start what cannot work, before anything is started.
-func (a *app) preflight(ctx context.Context, out string, concurrency int) error {
-	return doctor.Error(a.Backend.Doctor(ctx, doctor.Options{OutDir: out, Concurrency: concurrency, Quick: true}))
+func (a *app) doctor(cmd *cobra.Command, f *clusterFlags, on target) error {
+	if err := f.check(cmd, on.kind); err != nil {
+		return err
+	}
+	c, err := a.catalogs()
+	if err != nil && on.kind == onExisting { // What has to fit is read from the catalogues.
+		return err
+	}
+	options, err := f.examine(a, c, on, doctor.Options{OutDir: a.path(a.out)})
+	if err != nil {
+		return err
+	}
+	return a.printChecks(a.Backend.Doctor(cmd.Context(), options))
+}
+
+// preflight refuses to start what cannot work, before anything is started. c may be nil where no application is deployed.
+func (a *app) preflight(ctx context.Context, f *clusterFlags, c *catalogs, on target, out string) error {
+	options, err := f.examine(a, c, on, doctor.Options{OutDir: out, Quick: true})
+	if err != nil {
+		return err
+	}
+	return options.Refuse(a.Backend.Doctor(ctx, options))
 }
 
 func (a *app) printChecks(checks []doctor.Check) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/nearest"
 	"github.com/gameday-bench/gameday/orchestrator"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -19,7 +21,8 @@ const resumeLong = `Play the trials of a run that have no final record: those th
 killed in, and those whose tries are not used up. What is recorded stays as it is; the new tries go beside it.
 
 The plan is the run's own. It is refused where gameday, the scenario, a problem, an agent or a seed is another than when
-the run was started: its trials would not be comparable.`
+the run was started: its trials would not be comparable. The kind of cluster is the run's, too; of its flags those that
+are not given are as when the run was started.`
 
 func newResume(a *app) *cobra.Command {
 	f := &runFlags{attempts: 1, multiplier: 1}
@@ -52,6 +55,7 @@ func newResume(a *app) *cobra.Command {
 	flags.StringVar(&f.maxInfra, "max-infra-errors", "0", "trials without a grade that are tolerated: a number or a percentage")
 	flags.Float64Var(&f.failUnder, "fail-under", 0, "exit 4 when an agent scores less than this (0 to 1)")
 	enumFlag(cmd, &f.progress, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
+	f.clusters.register(cmd)
 	outFlag(a, cmd)
 	a.outputFlag(cmd, []string{render.Table, render.Name, render.JSON, render.YAML}, render.Table)
 	return cmd
@@ -75,12 +79,17 @@ func (a *app) resume(cmd *cobra.Command, name string, f *runFlags, concurrency i
 	if err != nil {
 		return err
 	}
-	runner := a.runner(c, nil)
+	f.clusters.recall(cmd, data.Run.Argv)
+	if err := f.clusters.check(cmd, data.Run.Cluster); err != nil {
+		return err
+	}
+	runner := a.runner(c, &f.clusters, nil)
 	runner.ScenarioDigest = a.scenarioDigest(c, data.Run)
 	if err := runner.CanResume(config); err != nil {
 		return err
 	}
-	if err := a.preflight(cmd.Context(), filepath.Dir(data.Dir), max(concurrency, data.Run.Concurrency, 1)); err != nil {
+	on := target{kind: data.Run.Cluster, clusters: max(concurrency, data.Run.Concurrency, 1), want: cluster.Spec{Nodes: data.Run.Nodes, Fidelity: data.Run.Fidelity}}
+	if err := a.preflight(cmd.Context(), &f.clusters, c, on, filepath.Dir(data.Dir)); err != nil {
 		return err
 	}
 	observer, err := a.progress(f.progress)
@@ -89,6 +98,7 @@ func (a *app) resume(cmd *cobra.Command, name string, f *runFlags, concurrency i
 	}
 	runner.Observer = observer
 	summary, runErr := a.Backend.Resume(cmd.Context(), runner, config)
+	runErr = errors.Join(runErr, closeProviders(cmd.Context(), runner))
 	a.endProgress(observer)
 	return a.finishRun(summary, runErr, f, gate)
 }

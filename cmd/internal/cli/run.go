@@ -14,6 +14,7 @@ import (
 	"github.com/gameday-bench/gameday/cmd/internal/render"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
 )
@@ -34,13 +35,18 @@ type runFlags struct {
 	multiplier   float64
 	progress     string
 	dryRun       bool
+	clusters     clusterFlags
 }
 
 const runLong = `Run every agent on every problem of a scenario, or on the problems that are named, and score them.
 
-Each trial brings up a cluster of its own with the application under load, proves that it is healthy, injects the
-faults, proves that they show, lets the agent work, and grades. Nothing outside of the run directory and a private
-runtime directory is written; both the cluster and its processes end with the run.
+Each trial has a cluster to itself with the application under load, proves that it is healthy, injects the faults, proves
+that they show, lets the agent work, and grades. Nothing outside of the run directory and a private runtime directory is
+written; clusters that were made end with the run.
+
+--cluster embedded, the default, needs nothing installed and makes a cluster for each trial. --cluster kind makes nodes in
+containers of Docker, Podman or nerdctl, and uses a cluster again once it is proven to be clean. --cluster existing works
+on the cluster behind --context, in namespaces of its own. Flags whose help begins with "kind" or "existing" go with these.
 
 SCENARIO is an id, a file, or - for standard input. What the command line gives wins over the scenario.`
 
@@ -55,6 +61,8 @@ func newRun(a *app) *cobra.Command {
   gameday run hotel-wrong-target-port --agent playbook --twins --attempts 5
   gameday run mine.yaml --concurrency 2 --out /data/runs
   gameday run smoke --agent nop --dry-run
+  gameday run smoke --agent playbook --cluster kind --engine podman
+  gameday run smoke --agent playbook --cluster existing --context staging --registry ghcr.io/me/exercise
   gameday run smoke --agent playbook --fail-under 0.8 -o json`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(func() []string {
@@ -73,7 +81,8 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.StringArrayVarP(&f.agents, "agent", "a", nil, "agent to run (repeatable); see gameday get agents")
 	flags.IntVarP(&f.attempts, "attempts", "k", 1, "how often each agent tries each problem")
 	flags.IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time, each on a cluster of its own; clusters come up in turns, one for every two processors")
-	enumFlag(cmd, &f.cluster, "cluster", "embedded", "cluster provider", "kind of cluster", providerNames())
+	enumFlag(cmd, &f.cluster, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
+	f.clusters.register(cmd)
 	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0), from which problems draw their parameters")
 	flags.Lookup("seed").DefValue = "" // Not the empty list that stands for it.
 	flags.BoolVar(&f.twins, "twins", false, "run each problem once more without its fault")
@@ -109,20 +118,30 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.clusters.kindConfig != "" { // The command line says what nodes there are.
+		groups, scenario.Cluster.Nodes = nil, 0
+	}
+	on := target{
+		kind: scenario.Cluster.Provider, clusters: scenario.Concurrency,
+		want: cluster.Spec{Nodes: scenario.Cluster.Nodes, NodeGroups: groups, Fidelity: scenario.Cluster.Fidelity},
+	}
+	if err := f.clusters.check(cmd, on.kind); err != nil {
+		return err
+	}
 	plan := scenarios.Plan{
 		Problems: scenario.Problems, Agents: scenario.Agents, Attempts: scenario.Attempts, Seeds: scenario.Seeds, Twins: scenario.Twins,
 	}
 	if f.dryRun {
 		return a.printPlan(plan)
 	}
-	if err := a.preflight(cmd.Context(), a.path(f.out), scenario.Concurrency); err != nil {
+	if err := a.preflight(cmd.Context(), &f.clusters, c, on, a.path(f.out)); err != nil {
 		return err
 	}
 	observer, err := a.progress(f.progress)
 	if err != nil {
 		return err
 	}
-	runner := a.runner(c, observer)
+	runner := a.runner(c, &f.clusters, observer)
 	runner.ScenarioDigest = scenario.Digest
 	settings, err := a.settings(cmd)
 	if err != nil {
@@ -131,6 +150,7 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	config := f.runConfig(a, scenario.Scenario, settings)
 	config.NodeGroups = groups
 	summary, runErr := a.Backend.Run(cmd.Context(), runner, config)
+	runErr = errors.Join(runErr, closeProviders(cmd.Context(), runner))
 	a.endProgress(observer)
 	return a.finishRun(summary, runErr, f, gate)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -38,7 +39,13 @@ func sources() []source {
 			example:    "  gameday get trials\n  gameday get trials results/runs/20260102T030405Z-smoke-1a2b3c -o wide\n  gameday get trials -l status=infra_error",
 			selectable: []string{"status", "problem", "agent", "twin"}, list: listTrials, flags: outFlag,
 		},
-		{name: "clusters", short: "List the embedded clusters", example: "  gameday get clusters\n  gameday get clusters -o json", list: listClusters},
+		{
+			name: "clusters", short: "List the clusters", example: "  gameday get clusters\n  gameday get clusters --cluster kind\n  gameday get clusters -o json",
+			list: listClusters, flags: func(a *app, cmd *cobra.Command) {
+				kindFilter(cmd, &a.only)
+				a.isOnly = func() (string, error) { return onlyKind(cmd, a.only) }
+			},
+		},
 	}
 }
 
@@ -202,15 +209,22 @@ func listTrials(a *app, args []string) (render.List, []labels, error) {
 }
 
 func listClusters(a *app, _ []string) (render.List, []labels, error) {
-	all, err := a.Backend.Clusters.List()
-	l := render.List{Columns: columns("name", "status", "created", "kubeconfig", "+owner", "+dir"), Note: "no clusters"}
+	only, err := a.isOnly()
+	if err != nil {
+		return render.List{}, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	all, unseen, err := a.clusters(ctx, only)
+	a.noteUnseen(unseen)
+	l := render.List{Columns: columns("name", "kind", "status", "created", "kubeconfig", "+engine", "+owner", "+dir"), Note: "no clusters"}
 	var marks []labels
 	for _, c := range all {
 		created := ""
 		if !c.Created.IsZero() {
 			created = stamp(c.Created)
 		}
-		l.Rows = append(l.Rows, []string{c.Name, c.Status, created, c.Kubeconfig, strconv.Itoa(c.Owner), c.Dir})
+		l.Rows = append(l.Rows, []string{c.Name, c.Kind, c.Status, created, c.Kubeconfig, c.Engine, strconv.Itoa(c.Owner), c.Dir})
 		marks = append(marks, nil)
 	}
 	l.Items = all

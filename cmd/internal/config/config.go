@@ -69,7 +69,7 @@ func Keys() []Key {
 		{"agent", "", "agents that a run uses, separated by commas in the variable"},
 		{"attempts", "", "how often each agent tries each problem"},
 		{"catalog", "", "directories of private packs, separated by commas in the variable"},
-		{"cluster", "", "kind of cluster: embedded"},
+		{"cluster", "", "kind of cluster that trials get: embedded, existing or kind"},
 		{"concurrency", "", "trials at a time"},
 		{"infra-retries", "", "how often a trial is tried again that failed for the harness's own reasons"},
 		{"max-infra-errors", "", "trials without a grade that are tolerated: a number or a percentage"},

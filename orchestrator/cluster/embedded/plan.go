@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +12,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 )
 
 // Defaults of a cluster that asks for nothing.
@@ -102,10 +101,5 @@ func timingOf(fidelity string) (spec.Timing, error) {
 	return spec.Timing{}, errs.Hint(errs.Newf(errs.Usage, "plan cluster: unknown fidelity %q", fidelity), "choose fast or production")
 }
 
-// BaseDir is where the directories of this user's clusters are: short, because unix sockets are in them.
-func BaseDir() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "gameday")
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("gameday-%d", os.Getuid()))
-}
+// BaseDir is where the directories of this user's clusters are.
+func BaseDir() string { return record.BaseDir() }

@@ -25,6 +25,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/pki"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 )
 
 // upTimeout bounds the start of a cluster. It is ready in seconds on two idle cores; a loaded machine gets the rest.
@@ -110,21 +111,13 @@ func prepare(want cluster.Spec, binaries Binaries, log *slog.Logger) (*Cluster, 
 	if want.Name == "" {
 		want.Name = "c-" + randomHex(4)
 	}
-	dir := filepath.Join(BaseDir(), want.Name)
-	s, err := plan(want, dir, binaries.Programs)
+	s, err := plan(want, filepath.Join(BaseDir(), want.Name), binaries.Programs)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(BaseDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("make directory for clusters: %w", err)
-	}
-	made, err := scratch.Make(dir)
-	if errors.Is(err, os.ErrExist) {
-		return nil, errs.Hint(errs.Newf(errs.Usage, "make cluster %q: the name is taken", want.Name),
-			"choose another name, or run: gameday delete cluster %s", want.Name)
-	}
+	made, err := record.Make(want.Name)
 	if err != nil {
-		return nil, fmt.Errorf("make directory of the cluster: %w", err)
+		return nil, err
 	}
 	c := &Cluster{
 		spec: s, binary: binaries.Cluster, log: log, dir: made, done: make(chan struct{}),
@@ -152,7 +145,7 @@ func (c *Cluster) populate() error {
 	if err := c.spec.Save(); err != nil {
 		return err
 	}
-	if err := writeOwner(c.spec.Dir, false); err != nil {
+	if err := record.Own(c.spec.Dir, record.Claim{Kind: record.Embedded}); err != nil {
 		return err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())

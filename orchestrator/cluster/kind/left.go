@@ -1,0 +1,93 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
+)
+
+// stopGrace is how long the owner of a cluster may take to take it down before it is killed.
+const stopGrace = time.Minute
+
+// Left returns what killed processes of this owner left in the engines of this machine: clusters that have containers and no record. They
+// are sorted by name, and of status stale. The error, of party infra, is for engines that do not answer; what others have is returned all
+// the same. That no engine is installed is no error.
+func Left(ctx context.Context) ([]record.Info, error) {
+	known, err := record.List()
+	if err != nil {
+		return nil, err
+	}
+	var out []record.Info
+	var all []error
+	for _, e := range installed() {
+		found, err := e.clusters(ctx)
+		if err != nil {
+			all = append(all, e.explain(fmt.Errorf("look for containers: %w", err)))
+			continue
+		}
+		for _, full := range found {
+			name, ours := strings.CutPrefix(full, ownPrefix())
+			if !ours || slices.ContainsFunc(known, func(c record.Info) bool { return c.Name == name }) {
+				continue
+			}
+			out = append(out, record.Info{Name: name, Kind: Kind, Engine: e.name, Status: record.Stale})
+		}
+	}
+	slices.SortFunc(out, func(a, b record.Info) int { return strings.Compare(a.Name, b.Name) })
+	return out, errors.Join(all...)
+}
+
+// Others are the clusters of other owners, as kind knows them: of other users of an engine, or of another runtime directory. They are left
+// alone. Engines that do not answer have none.
+func Others(ctx context.Context) []string {
+	var out []string
+	for _, e := range installed() {
+		found, err := e.clusters(ctx)
+		if err != nil {
+			continue
+		}
+		for _, full := range found {
+			if strings.HasPrefix(full, prefix) && !strings.HasPrefix(full, ownPrefix()) {
+				out = append(out, full)
+			}
+		}
+	}
+	return out
+}
+
+// Delete ends a cluster of this package and removes its containers, its network where it was the last one, and its record. The cluster of a
+// run that goes on is refused, with party usage; that containers are left is an error of party infra.
+func Delete(ctx context.Context, info record.Info) error {
+	if err := record.Delete(ctx, info, stopGrace); err != nil {
+		return err
+	}
+	e := engine{info.Engine}
+	err := e.remove(ctx, ownPrefix()+info.Name, false)
+	if err == nil {
+		err = e.pruneNetwork(ctx)
+	}
+	if err != nil {
+		return e.explain(fmt.Errorf("delete cluster %s: %w", info.Name, err))
+	}
+	return nil
+}
+
+// Prune removes the networks of this owner that no cluster uses, in every engine that answers.
+func Prune(ctx context.Context) error {
+	var all []error
+	for _, e := range installed() {
+		if _, err := e.clusters(ctx); err != nil {
+			continue // Left has said so.
+		}
+		if err := e.pruneNetwork(ctx); err != nil {
+			all = append(all, errs.With(errs.Infra, fmt.Errorf("remove network: %w", err)))
+		}
+	}
+	return errors.Join(all...)
+}
