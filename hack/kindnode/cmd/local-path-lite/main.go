@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -36,11 +37,11 @@ func run(ctx context.Context, node string) error {
 	}
 	config, err := rest.InClusterConfig()
 	if err != nil {
-		return err
+		return fmt.Errorf("find the API server: %w", err)
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return err
+		return fmt.Errorf("build client: %w", err)
 	}
 	// There is nothing to elect: nobody else provisions on this node. Nobody reads metrics, either.
 	c := controller.NewProvisionController(ctx, client, provisioner, &disk{node: node, dir: directory},

@@ -85,6 +85,9 @@ func New(ctx context.Context, o Options) (*steps.Plan, error) {
 // Tag is the name of the node image: its tag is the digest of everything that it is made of.
 func Tag(p *steps.Plan) string { return "gameday/kindnode:" + p.Digest(NodeImage)[:steps.Short] }
 
+// Parts are the steps that NodeImage puts together.
+var Parts = []string{preload, build("cni"), build("crictl")}
+
 // recipe is what the steps share.
 type recipe struct {
 	Options
