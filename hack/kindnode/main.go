@@ -95,7 +95,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 type common struct{ cache, source string }
 
 func (c *common) register(flags *flag.FlagSet) {
-	flags.StringVar(&c.cache, "cache", os.Getenv("GAMEDAY_CACHE"), "directory for results; $GAMEDAY_CACHE, or gameday in the user's cache directory")
+	const where = "directory for results; $GAMEDAY_CACHE, or gameday in the user's cache directory"
+	flags.StringVar(&c.cache, "cache", os.Getenv("GAMEDAY_CACHE"), where)
 	flags.StringVar(&c.source, "source", "", "the project's directory hack/kindnode; found from the working directory where it is not given")
 }
 

@@ -55,7 +55,9 @@ func TestVolumeComesAndGoes(t *testing.T) {
 func TestOnlyOwnDirectoriesAreRemoved(t *testing.T) {
 	t.Parallel()
 	d := &disk{node: "n", dir: t.TempDir()}
-	for _, path := range []string{"/", d.dir, filepath.Join(d.dir, "other_shop_data"), filepath.Join(d.dir, "pvc-1_x", ".."), filepath.Join(d.dir, "..", "pvc-1_x")} {
+	for _, path := range []string{
+		"/", d.dir, filepath.Join(d.dir, "other_shop_data"), filepath.Join(d.dir, "pvc-1_x", ".."), filepath.Join(d.dir, "..", "pvc-1_x"),
+	} {
 		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pvc-1"}}
 		volume.Spec.HostPath = &corev1.HostPathVolumeSource{Path: path}
 		require.Error(t, d.Delete(t.Context(), volume), path)

@@ -140,7 +140,11 @@ func (d *Daemon) arguments(ctx context.Context) ([]string, error) {
 		return args, err
 	}
 	d.Log.Info("this machine lacks capabilities that privileged containers ask for: they get those that there are")
-	runtime, err := d.Runtime(ctx, d.Run)
+	// Programs may not be run from the directory of the socket on every machine.
+	if err := os.MkdirAll(d.Data, 0o711); err != nil {
+		return nil, fmt.Errorf("make the daemon's directory: %w", err)
+	}
+	runtime, err := d.Runtime(ctx, d.Data)
 	if err != nil {
 		return nil, fmt.Errorf("build OCI runtime: %w", err)
 	}

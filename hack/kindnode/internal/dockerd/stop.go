@@ -27,7 +27,8 @@ func (d *Daemon) Stop(ctx context.Context, purge bool) error {
 		return nil
 	}
 	if s.own() {
-		err = errors.Join(d.end(ctx, s), mounts.Detach(d.Run), mounts.Detach(d.Data), d.removeBridges(ctx, s), restoreFirewall(ctx, s.Firewall, d.ours))
+		err = errors.Join(d.end(ctx, s), mounts.Detach(d.Run), mounts.Detach(d.Data), d.removeBridges(ctx, s),
+			restoreFirewall(ctx, s.Firewall, d.ours))
 	}
 	restored, sysctls := restoreSysctls("/", s.Sysctls)
 	for _, name := range restored {

@@ -57,8 +57,12 @@ func New(ctx context.Context, o Options) (*steps.Plan, error) {
 	if r.version, err = o.Source.Module("kubernetes").Version(ctx, "k8s.io/kubernetes"); err != nil {
 		return nil, err
 	}
-	if r.self, err = o.Source.Digest("internal"); err != nil {
-		return nil, err
+	for _, dir := range []string{"layer", "recipe", "rootfs"} {
+		digest, err := o.Source.Digest("internal/" + dir)
+		if err != nil {
+			return nil, err
+		}
+		r.self += digest
 	}
 	all := []steps.Step{
 		{Name: packages, Lane: steps.Fetch, Effect: true, Run: installPackages},
@@ -93,7 +97,7 @@ type recipe struct {
 	Options
 	// version is that of Kubernetes, with its v.
 	version string
-	// self is the digest of this program: of how things are put together.
+	// self is the digest of how things are put together: of the packages that do it.
 	self string
 	plan *steps.Plan
 }
@@ -146,7 +150,7 @@ func (r *recipe) results(ctx context.Context) ([]steps.Step, error) {
 		},
 		{
 			Name: preload, Lane: steps.Build,
-			After:  []string{root, ChaosImages, build("kubernetes"), build("containerd"), build("coredns"), build("etcd"), build(own)},
+			After:  []string{root, Chart, ChaosImages, build("kubernetes"), build("containerd"), build("coredns"), build("etcd"), build(own)},
 			Inputs: append(slices.Clone(kind), r.self), Run: r.preload,
 		},
 		{

@@ -12,7 +12,9 @@ import (
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, content, want string }{
-		"deb822":   {"sources.list.d/debian.sources", "Types: deb\n# URIs: http://old/debian\nURIs: http://near/debian\nSuites: bookworm\n", "http://near/debian"},
+		"deb822": {
+			"sources.list.d/debian.sources", "Types: deb\n# URIs: http://old/debian\nURIs: http://near/debian\nSuites: bookworm\n", "http://near/debian",
+		},
 		"one line": {"sources.list", "deb [signed-by=/k.gpg] https://near/mirror/debian/ bookworm main\n", "https://near/mirror/debian"},
 		"not for security": {
 			"sources.list.d/debian.sources", "URIs: http://near/debian-security\n\nURIs: http://near/debian\n", "http://near/debian",
