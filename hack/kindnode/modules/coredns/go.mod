@@ -4,6 +4,4 @@ go 1.26.3
 
 // The version that kubeadm of modules/kubernetes asks for.
 
-tool github.com/coredns/coredns
-
 require github.com/coredns/coredns v1.13.1
