@@ -16,8 +16,9 @@ const (
 	own = "own"
 	// chaosModule is the module that Chaos Mesh's programs are built from.
 	chaosModule = "chaosmesh"
-	// commands is where the programs of this module are.
-	commands = "github.com/gameday-bench/gameday/hack/kindnode/cmd/"
+	// project is this module, and commands where its programs are.
+	project  = "github.com/gameday-bench/gameday/hack/kindnode/"
+	commands = project + "cmd/"
 )
 
 // part is a set of programs of one module.
@@ -43,6 +44,10 @@ func (r *recipe) parts() ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
+	dns, err := r.Source.Digest("modules/coredns")
+	if err != nil {
+		return nil, err
+	}
 	kubernetes := gomod.Build{LDFlags: stamp(r.version)}
 	for _, name := range append([]string{"kubeadm", "kubectl", "kubelet", kubeProxy}, controlPlane...) {
 		kubernetes.Packages = append(kubernetes.Packages, "k8s.io/kubernetes/cmd/"+name)
@@ -64,7 +69,8 @@ func (r *recipe) parts() ([]part, error) {
 			// As in kind's base image: snapshotters that are never selected.
 			Tags: "no_aufs,no_zfs,no_btrfs,no_devmapper",
 		}}},
-		{name: "coredns", path: "github.com/coredns/coredns", builds: []gomod.Build{{Packages: []string{"github.com/coredns/coredns"}}}},
+		{name: "coredns", path: "github.com/coredns/coredns", builds: []gomod.Build{{Packages: []string{project + "modules/coredns"}}},
+			inputs: []string{dns}},
 		{name: "etcd", path: "go.etcd.io/etcd/server/v3", builds: []gomod.Build{{Packages: []string{"go.etcd.io/etcd/server/v3"}}},
 			rename: map[string]string{"server": "etcd"}},
 		{name: "crictl", path: "sigs.k8s.io/cri-tools", builds: []gomod.Build{{Packages: []string{"sigs.k8s.io/cri-tools/cmd/crictl"}}}},

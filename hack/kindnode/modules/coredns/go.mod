@@ -4,6 +4,7 @@ go 1.26.3
 
 // The version that kubeadm of modules/kubernetes asks for.
 
+<<<<<<< HEAD
 tool github.com/coredns/coredns
 
 require (
@@ -193,3 +194,6 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+=======
+require github.com/coredns/coredns v1.13.1
+>>>>>>> kindnode
