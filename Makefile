@@ -47,6 +47,15 @@ install: build ## Install the binaries, side by side, into $GOBIN or $GOPATH/bin
 generate: ## Generate code: protobuf, custom resource definitions
 	$(GO) generate ./...
 
+.PHONY: kindnode
+kindnode: bin/kindnode ## Make a node image for kind, and Chaos Mesh's images, where no registry answers (ARGS="-fresh"); as root, 30 minutes at first
+	$(BIN)/kindnode build $(ARGS)
+
+.PHONY: bin/kindnode
+bin/kindnode:
+	@mkdir -p $(BIN)
+	cd hack/kindnode && $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/kindnode .
+
 ##@ Test
 
 .PHONY: test
@@ -57,6 +66,10 @@ test: build ## Run all tests, also those on a whole cluster
 .PHONY: test-short
 test-short: ## Run the tests that need no cluster
 	$(GO) test -short $(TEST_FLAGS) ./...
+
+.PHONY: test-kindnode
+test-kindnode: ## Run the tests of hack/kindnode, which is a module of its own
+	cd hack/kindnode && $(GO) test -ldflags '-s -w' ./...
 
 .PHONY: test-race
 test-race: ## Run the tests that need no cluster under the race detector
