@@ -85,3 +85,10 @@ type LogCollector interface {
 	// CollectLogs copies the logs of the control plane and nodes into dir.
 	CollectLogs(ctx context.Context, dir string) error
 }
+
+// ImageLoader is the capability of clusters whose nodes can be given images without a registry.
+type ImageLoader interface {
+	// LoadImages puts the images of an archive in docker-save format on every node, under the references that the archive
+	// gives them. An image that is there already is no error. Nodes that join later do not have them.
+	LoadImages(ctx context.Context, archive string) error
+}

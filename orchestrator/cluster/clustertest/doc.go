@@ -15,5 +15,5 @@
 //		require.Equal(t, "hello", r.OK("client", "echo hello"))
 //	}
 //
-// Nothing here depends on one provider: the same tests run on any cluster.
+// Nothing here depends on one provider: the same tests run on any cluster, and Conformance holds every provider against the same suite.
 package clustertest

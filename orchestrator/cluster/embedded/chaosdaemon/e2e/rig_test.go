@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"os"
@@ -10,10 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -82,43 +79,10 @@ func (r *rig) example(name string) *unstructured.Unstructured {
 	return nil
 }
 
-// inject creates a chaos object and waits for AllInjected. undo deletes it and waits until it is gone, which it is when
-// Chaos Mesh has recovered it; it is called at the end of the test, too.
+// inject creates a chaos object and waits until it is injected. undo waits until it is recovered.
 func (r *rig) inject(object *unstructured.Unstructured) (undo func()) {
 	r.T.Helper()
-	begin := time.Now()
-	r.create(object)
-	client := r.Client(object)
-	undo = func() {
-		begin := time.Now()
-		err := client.Delete(context.Background(), object.GetName(), metav1.DeleteOptions{})
-		if apierrors.IsNotFound(err) {
-			return
-		}
-		require.NoError(r.T, err)
-		r.Eventually("recovered", func() (bool, string) {
-			now, err := client.Get(context.Background(), object.GetName(), metav1.GetOptions{})
-			return apierrors.IsNotFound(err), fmt.Sprint(now)
-		})
-		r.T.Logf("%s %s recovered in %s", object.GetKind(), object.GetName(), time.Since(begin).Round(time.Millisecond))
-	}
-	r.Eventually("injected", func() (bool, string) {
-		now, err := client.Get(r.T.Context(), object.GetName(), metav1.GetOptions{})
-		if err != nil {
-			return false, err.Error()
-		}
-		status, _, _ := unstructured.NestedMap(now.Object, "status")
-		conditions, _, _ := unstructured.NestedSlice(status, "conditions")
-		for _, c := range conditions {
-			if c := c.(map[string]any); c["type"] == "AllInjected" && c["status"] == "True" {
-				return true, ""
-			}
-		}
-		return false, fmt.Sprint(status)
-	})
-	r.T.Cleanup(undo)
-	r.T.Logf("%s %s injected in %s", object.GetKind(), object.GetName(), time.Since(begin).Round(time.Millisecond))
-	return undo
+	return r.Inject(object)
 }
 
 // all makes an example that picks one pod at random pick all, so that its effect is certain.
