@@ -153,11 +153,14 @@ func (s *suite) breakdown(t *testing.T) {
 	s.nothingLeft(t, c.Name())
 }
 
-// takeDown ends a cluster whatever has become of it; the test's context may be over.
+// takeDown ends a cluster whatever has become of it.
 func (s *suite) takeDown(t *testing.T, c cluster.Cluster) {
 	t.Helper()
-	require.NoError(t, c.Down(context.Background()))
+	require.NoError(t, end(c))
 }
+
+// end takes a cluster down also when the test's own context is over.
+func end(c cluster.Cluster) error { return c.Down(context.Background()) }
 
 // nothingLeft waits until nothing is left of a cluster: the kernel and the container engine may take a moment.
 func (s *suite) nothingLeft(t *testing.T, name string) {

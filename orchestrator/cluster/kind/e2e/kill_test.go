@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -136,14 +137,25 @@ func startDaemon(t *testing.T, command string) {
 	if _, err := tryDocker("info"); err == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
-	cmd.Dir = filepath.Join("..", "..", "..", "..")
-	out, err := cmd.CombinedOutput()
+	out, err := atRoot(command)
 	require.NoError(t, err, "%s: %s", command, out)
 	require.Eventually(t, func() bool {
 		_, err := tryDocker("info")
 		return err == nil
 	}, time.Minute, time.Second, "the daemon answers")
+}
+
+// atRoot runs a shell command at the module's root, also when the test's own context is over.
+func atRoot(command string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Dir = filepath.Join("..", "..", "..", "..")
+	// A daemon that was started keeps the pipe: that the shell has ended is what counts.
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	return string(out), err
 }
