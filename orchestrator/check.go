@@ -184,8 +184,11 @@ func (e *environment) wantRepaired(ctx context.Context, steps *phases) (string, 
 		last, err = e.settle(ctx, settleLimit)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case last.blameless():
+		return "", errSaturated()
 	}
 	return e.wantMitigation(ctx, last, 1)
 }

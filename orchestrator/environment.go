@@ -67,6 +67,8 @@ type environment struct {
 	kubernetes kubernetes.Interface
 	dynamic    dynamic.Interface
 	metrics    measurer
+	// machine is where everything runs; nil leaves it out of account.
+	machine *machine
 	// loadSince is when the load was found running: objectives mean nothing over a window that begins before.
 	loadSince time.Time
 	// protected are the namespaces of the instruments.

@@ -83,7 +83,7 @@ func deadlines() map[Phase]time.Duration {
 		Baseline:  90 * time.Second,
 		Inject:    time.Minute,
 		FaultGate: 90 * time.Second,
-		Settle:    90 * time.Second,
+		Settle:    3 * time.Minute,
 		Grade:     30 * time.Second,
 		Recover:   time.Minute,
 		Collect:   30 * time.Second,

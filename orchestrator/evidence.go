@@ -20,11 +20,13 @@ type state struct {
 	faults []evaluator.FaultEvidence
 	slos   []evaluator.SLOEvidence
 	alerts []evaluator.AlertEvidence
+	// saturated is true when this machine had no processor time to spare meanwhile.
+	saturated bool
 }
 
 // look reads the state of this moment; objectives are over the hold window that ends now.
 func (e *environment) look(ctx context.Context) (state, error) {
-	s := state{faults: e.probe(ctx)}
+	s := state{faults: e.probe(ctx), saturated: e.machine.saturated()}
 	for _, slo := range e.app.SLOs {
 		got, err := e.metrics.Objective(ctx, slo, holdWindow)
 		if err != nil {
@@ -39,31 +41,46 @@ func (e *environment) look(ctx context.Context) (state, error) {
 	return s, nil
 }
 
-// well is true when every fault predicate is cleared, every objective is met and no alert fires.
-func (s state) well() bool {
-	return !slices.ContainsFunc(s.faults, func(f evaluator.FaultEvidence) bool { return f.Live }) &&
-		!slices.ContainsFunc(s.slos, func(o evaluator.SLOEvidence) bool { return !o.Met }) && len(s.alerts) == 0
+// cleared is true when no fault is live.
+func (s state) cleared() bool {
+	return !slices.ContainsFunc(s.faults, func(f evaluator.FaultEvidence) bool { return f.Live })
 }
 
-// settle waits until a repair shows: all is well, and every workload is available. It stops waiting after limit: what is then
-// is what counts. It returns the state that it saw last, which is the one to judge: a second look would see another moment,
-// and a machine that is busy for a second in between would undo a repair.
+// well is true when every fault predicate is cleared, every objective is met and no alert fires.
+func (s state) well() bool {
+	return s.cleared() && !slices.ContainsFunc(s.slos, func(o evaluator.SLOEvidence) bool { return !o.Met }) && len(s.alerts) == 0
+}
+
+// blameless is true when the system fares badly and only this machine may be the reason.
+func (s state) blameless() bool { return s.saturated && s.cleared() && !s.well() }
+
+// settle waits until a repair shows: all is well, and every workload is available. It stops waiting after limit, in which the
+// time is not counted that the system waited for processors: what is then is what counts. It returns the state that it saw
+// last, which is the one to judge: a second look would see another moment, and a machine that is busy for a second in between
+// would undo a repair.
 func (e *environment) settle(ctx context.Context, limit time.Duration) (state, error) {
-	deadline := e.clock.NewTimer(limit)
-	defer deadline.Stop()
-	for {
+	var waited, saturated time.Duration
+	for began := e.clock.Now(); ; {
 		now, err := e.look(ctx)
 		if err == nil && now.well() {
 			if reason, err := e.unavailable(ctx); err == nil && reason == "" {
 				return now, nil
 			}
 		}
+		if waited >= limit || saturated >= saturatedLimit {
+			return now, err
+		}
 		select {
 		case <-ctx.Done():
 			return now, context.Cause(ctx)
-		case <-deadline.C():
-			return e.look(ctx)
 		case <-e.clock.After(pollInterval):
+		}
+		took := e.clock.Since(began)
+		began = began.Add(took)
+		if now.blameless() {
+			saturated += took
+		} else {
+			waited += took
 		}
 	}
 }

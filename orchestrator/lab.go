@@ -48,6 +48,7 @@ func (l *lab) stack(e *environment) (*stack.Stack, error) {
 func (r *Runner) newEnvironment(config RunConfig, p *resolved, seed int64) *environment {
 	return &environment{
 		problem: p.entry.Problem, draw: p.draw, truth: p.truth, app: p.app, clock: r.Clock, log: r.Log,
+		machine: newMachine(r.Clock),
 		lab: &lab{
 			provider: r.Providers[config.Cluster], spec: cluster.Spec{Nodes: config.Nodes, NodeGroups: config.NodeGroups, Fidelity: config.Fidelity},
 			faults: r.Faults, patience: config.TimeoutMultiplier, seed: seed,

@@ -117,6 +117,7 @@ func (t *trial) prepare(ctx context.Context) error {
 // act lets the agent work and says how that went. The agent's own failures are graded on what it had handed in.
 func (t *trial) act(ctx context.Context) outcome {
 	t.at.faultLive = t.env.clock.Now()
+	t.env.machine.saturated() // Marks where the time begins that is looked back at.
 	var out outcome
 	err := t.phases.runFor(ctx, Act, 0, func(ctx context.Context) error {
 		agent, err := t.agent()
@@ -169,8 +170,11 @@ func (t *trial) judge(ctx context.Context, out outcome) outcome {
 	}
 	err := t.phases.run(ctx, Settle, func(ctx context.Context) error {
 		state, err := t.env.settle(ctx, limit)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case state.blameless():
+			return errors.Join(errSaturated(), t.whole(ctx))
 		}
 		evidence, err := t.env.evidence(ctx, t.twin, t.at, state)
 		out.snapshot = &evaluator.Snapshot{SchemaVersion: evaluator.SnapshotVersion, Topology: t.env.topology(), Evidence: evidence}

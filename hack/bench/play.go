@@ -14,6 +14,7 @@ import (
 
 	"github.com/gameday-bench/gameday/hack/internal/leftover"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/processor"
 	"github.com/gameday-bench/gameday/internal/proctree"
 	"github.com/gameday-bench/gameday/results"
 )
@@ -59,7 +60,7 @@ type game struct {
 // outcome is what a run took, what it recorded, and how it ended.
 type outcome struct {
 	took      time.Duration
-	processor processor
+	processor processor.Times
 	memory    int64 // the most at one time
 	data      *results.Data
 	// stopped says that the limit ended it; left is what it left behind.
@@ -68,7 +69,16 @@ type outcome struct {
 }
 
 // cores is how many cores of the machine were busy.
-func (o outcome) cores() float64 { return o.processor.busy.Seconds() / o.took.Seconds() }
+func (o outcome) cores() float64 { return o.processor.Busy.Seconds() / o.took.Seconds() }
+
+// steal is the share of the cores' time that the host gave to other guests, for a note.
+func (o outcome) steal() string {
+	share, ok := o.processor.Steal()
+	if !ok {
+		return "steal unknown"
+	}
+	return fmt.Sprintf("steal %.1f %%", 100*share)
+}
 
 // play plays a run to its end. A run that its limit stops, or that has trials without a grade, is no error: its records say so.
 func (p *player) play(ctx context.Context, g game) (o outcome, err error) {
@@ -87,7 +97,7 @@ func (p *player) play(ctx context.Context, g game) (o outcome, err error) {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	before, err := readProcessor()
+	before, err := processor.Read()
 	if err != nil {
 		return o, err
 	}
@@ -97,8 +107,8 @@ func (p *player) play(ctx context.Context, g game) (o outcome, err error) {
 	}
 	o.memory, o.stopped, err = await(ctx, cmd, g)
 	o.took = time.Since(began)
-	after, readErr := readProcessor()
-	o.processor, o.left = after.since(before), home.Left()
+	after, readErr := processor.Read()
+	o.processor, o.left = after.Since(before), home.Left()
 	if err := errors.Join(err, readErr, context.Cause(ctx)); err != nil {
 		return o, fmt.Errorf("play run %s: %w", g.id, err)
 	}

@@ -56,7 +56,7 @@ func smokeRow(name string, v verdict, o outcome) row {
 		Measured: fmt.Sprintf("%d of %d graded; oracle 1.0: %s; nop 0, and 1.0 on twins: %s; playbook %.2f, %s",
 			v.graded, v.planned, answer(v.oracle), answer(v.nop), v.playbook, between),
 		Note: fmt.Sprintf("%.1f minutes, %.0f trials per hour; overhead %s; tried again: %s; %.1f cores busy, %s", o.took.Minutes(),
-			float64(v.graded)/o.took.Hours(), distribution(v.overhead), counts(v.retried), o.cores(), o.processor.steal()),
+			float64(v.graded)/o.took.Hours(), distribution(v.overhead), counts(v.retried), o.cores(), o.steal()),
 	}
 	if len(v.ungraded) > 0 {
 		r.Note += "; not graded: " + counts(v.ungraded)

@@ -66,7 +66,7 @@ func trialsPerHour(j int, o outcome) row {
 		Name: fmt.Sprintf("trials per hour, -j %d", j), Target: "-", Measured: fmt.Sprintf("%.0f", float64(summary.Scored)/o.took.Hours()),
 		Met: summary.Scored == summary.Planned && !o.stopped && o.left.Count() == 0,
 		Note: fmt.Sprintf("%d of %d scored, %d retried; %.1f cores busy, %s, at most %s", summary.Scored, summary.Planned, summary.Retries, o.cores(),
-			o.processor.steal(), mebibytes(o.memory)),
+			o.steal(), mebibytes(o.memory)),
 	}
 	if o.stopped {
 		r.Note = fmt.Sprintf("interrupted, ended after %s; %s; trials: %s", o.took.Round(time.Second), r.Note, counts(tries(o.data.Trials)))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/processor"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -113,7 +114,7 @@ func TestRetriesAreNamed(t *testing.T) {
 	require.Equal(t, "none", counts(v.ungraded))
 	require.Equal(t, results.Distribution{N: 6, Median: 20, P95: 30, Max: 30}, v.overhead)
 
-	o := outcome{took: 6 * time.Minute, processor: processor{busy: 9 * time.Minute, stolen: 18 * time.Second, all: 12 * time.Minute}}
+	o := outcome{took: 6 * time.Minute, processor: processor.Times{Busy: 9 * time.Minute, Stolen: 18 * time.Second, All: 12 * time.Minute}}
 	r := smokeRow("one", v, o)
 	require.True(t, r.Met)
 	require.Equal(t, "6 of 6 graded; oracle 1.0: yes; nop 0, and 1.0 on twins: yes; playbook 0.56, between the two", r.Measured)
@@ -144,7 +145,7 @@ func TestRunThatWasStopped(t *testing.T) {
 	d := played()
 	d.Trials = d.Trials[:3]
 	trial(d, "nop", false).Status = results.Cancelled
-	o := outcome{took: 15 * time.Minute, data: d, stopped: true, memory: 3 << 30, processor: processor{busy: 27 * time.Minute, all: 30 * time.Minute}}
+	o := outcome{took: 15 * time.Minute, data: d, stopped: true, memory: 3 << 30, processor: processor.Times{Busy: 27 * time.Minute, All: 30 * time.Minute}}
 	r := trialsPerHour(4, o)
 	require.False(t, r.Met)
 	require.Equal(t, "8", r.Measured)

@@ -95,6 +95,17 @@ func TestLogFormat(t *testing.T) {
 	require.True(t, strings.HasSuffix(lines[1], " "+strings.Repeat("x", 20000-maxLogLine)))
 }
 
+// TestTracesNameNoModule: what a crash prints is all there, but for the module that its packages are of.
+func TestTracesNameNoModule(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "crash")
+	f.ended(id)
+	log := f.logged(id, "panic: boom")
+	require.Regexp(t, `(?m)^\S+Z stderr F goroutine \d+ \[running\]:$`, log)
+	require.Regexp(t, `(?m)^\S+Z stderr F orchestrator/cluster/embedded/cri\S*\(`, log)
+	require.NotContains(t, log, "gameday-bench")
+}
+
 func TestReopenContainerLog(t *testing.T) {
 	f := newFixture(t)
 	id := f.start(nil, "graceful")

@@ -145,7 +145,7 @@ func (s *logStream) Write(p []byte) (int, error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	for a := range s.log.readers {
-		a.take(s.name, p)
+		a.take(s.name, plainTrace(p))
 	}
 	s.line = s.line[:0]
 	for rest := p; len(rest) > 0; {
@@ -182,7 +182,7 @@ func (s *logStream) entry(tag byte, text []byte) {
 	s.line = append(s.line, ' ')
 	s.line = append(s.line, s.name...)
 	s.line = append(s.line, ' ', tag, ' ')
-	s.line = append(s.line, text...)
+	s.line = append(s.line, plainTrace(text)...)
 	s.line = append(s.line, '\n')
 }
 

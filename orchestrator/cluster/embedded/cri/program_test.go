@@ -71,6 +71,8 @@ func runProgram(config string, rest []string) int {
 			return 70
 		}
 		fmt.Print(string(mtu))
+	case "crash":
+		panic("boom")
 	case "unended":
 		fmt.Print("no line feed")
 	case "long":
