@@ -91,12 +91,31 @@ conformance: build ## Run Kubernetes' conformance tests (CLUSTERS=1, PROCS=4, AR
 	$(BIN)/conformance/conformance -tools $(BIN)/conformance -gameday $(BIN)/gameday -work .cache/conformance -lists hack/conformance \
 	  -report docs/conformance.md -clusters $(or $(CLUSTERS),1) -procs $(or $(PROCS),4) $(ARGS)
 
+# The runs of e2e-kind and agreement are kept here; agreement compares EMBEDDED with KIND.
+RUNS     := $(CURDIR)/.cache/agreement
+EMBEDDED ?= $(RUNS)/embedded
+KIND     ?= $(RUNS)/kind
+
+.PHONY: e2e-kind
+e2e-kind: build ## Test on kind clusters (ARGS="-run TestSmoke"); without a registry a node image is built first, up to 30 minutes
+	GAMEDAY_BIN_DIR=$(BIN) GAMEDAY_E2E_RUNS=$(RUNS) hack/e2e-kind.sh $(ARGS)
+
+.PHONY: agreement
+agreement: build $(EMBEDDED)/summary.json ## Compare the smoke suite on embedded and on kind (after e2e-kind) and write docs/agreement.md
+	@causes='-causes hack/agreement/causes.yaml'; left=$(dir $(KIND))left-out.yaml; \
+	[ ! -f $$left ] || causes="$$causes -causes $$left"; \
+	$(GO) run ./hack/agreement $$causes -report docs/agreement.md $(EMBEDDED) $(KIND)
+
+$(RUNS)/embedded/summary.json:
+	rm -rf $(RUNS)/embedded
+	$(BIN)/gameday run smoke --agent oracle --agent nop --agent playbook --out $(RUNS) --run-id embedded
+
 .PHONY: soak
 soak: build ## Look for what grows: 200 clusters one after the other, then one under load for an hour (ARGS="-cycles N -load 10m")
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/soak $(ARGS)
 
 .PHONY: bench
-bench: build ## Measure and print the table of docs/benchmarks.md, in 2 to 3 hours (ARGS="-only smoke,kills -out DIR -json FILE")
+bench: build ## Measure and print the table of docs/benchmarks.md, in 2 to 3 hours (ARGS="-only smoke,kills -out DIR -json FILE", or "-cluster kind")
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/bench $(ARGS)
 
 ##@ Style

@@ -1,7 +1,10 @@
 // Command bench measures what docs/benchmarks.md reports and prints it as one table. It measures whole clusters on this
 // machine, one after the other; nothing else should run meanwhile.
 //
-//	go run ./hack/bench [-only ROW,...] [-runs N] [-smoke-repeats N] [-kill-rounds N] [-limit DURATION] [-out DIR] [-json FILE]
+//	go run ./hack/bench [-cluster KIND] [-only ROW,...] [-runs N] [-smoke-repeats N] [-kill-rounds N] [-limit DURATION] [-out DIR] [-json FILE]
+//
+// The table of another kind of cluster than embedded is made of whole runs of gameday, on that kind and on embedded in turn, so that
+// one table has the figures of both and what they are to each other.
 //
 // Each row is printed when it is finished, so that a bench that is interrupted keeps what it has.
 package main
@@ -33,6 +36,8 @@ type bench struct {
 
 // options are the command line's.
 type options struct {
+	// cluster is the kind of cluster that is measured.
+	cluster      string
 	runs         int
 	smokeRepeats int
 	killRounds   int
@@ -58,7 +63,24 @@ func (b *bench) fail(ctx context.Context, name string, err error) error {
 	return b.add(row{Name: name, Measured: "failed", Note: reason})
 }
 
-func measurements() []measurement {
+// The kinds of clusters. The first is linked into this program, and what others are compared with.
+const (
+	onEmbedded = "embedded"
+	onKind     = "kind"
+)
+
+// measurements are the rows of one kind of cluster. There are none for a kind that is not known.
+func measurements(cluster string) []measurement {
+	switch cluster {
+	case onEmbedded:
+		return embeddedMeasurements()
+	case onKind:
+		return []measurement{{"fresh", measureFresh}, {"reused", measureReused}}
+	}
+	return nil
+}
+
+func embeddedMeasurements() []measurement {
 	return []measurement{
 		{"cluster", measureCluster},
 		{"app", measureApp},
@@ -75,11 +97,12 @@ func measurements() []measurement {
 
 func main() {
 	var o options
+	flag.StringVar(&o.cluster, "cluster", onEmbedded, "kind of cluster to measure: "+onEmbedded+", "+onKind)
 	flag.IntVar(&o.runs, "runs", 5, "how often to repeat what is reported as a median")
 	flag.IntVar(&o.smokeRepeats, "smoke-repeats", 5, "how often to play the smoke suite")
 	flag.IntVar(&o.killRounds, "kill-rounds", 5, "how often to kill each of parent, control plane and node")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "interrupt each run of the row trials after this")
-	only := flag.String("only", "", "measure only these, by comma: "+strings.Join(names(), ", "))
+	only := flag.String("only", "", "measure only these, by comma: "+strings.Join(names(onEmbedded), ", ")+"; of "+onKind+": "+strings.Join(names(onKind), ", "))
 	flag.StringVar(&o.out, "out", "", "keep the run directories below this one (default: a temporary directory, which is named and stays)")
 	flag.StringVar(&o.json, "json", "", "write the rows to this file, too")
 	flag.Parse()
@@ -94,9 +117,9 @@ func main() {
 	}
 }
 
-func names() []string {
+func names(cluster string) []string {
 	var out []string
-	for _, m := range measurements() {
+	for _, m := range measurements(cluster) {
 		out = append(out, m.name)
 	}
 	return out
@@ -104,13 +127,17 @@ func names() []string {
 
 // measure makes the rows one after the other. What fails is a row, too; an interrupt ends it with what there is.
 func measure(ctx context.Context, o options) error {
+	known := names(o.cluster)
+	if len(known) == 0 {
+		return fmt.Errorf("choose cluster: there is no %q, only %s and %s", o.cluster, onEmbedded, onKind)
+	}
 	for _, name := range o.only {
-		if !slices.Contains(names(), name) {
-			return fmt.Errorf("choose rows: there is no %q, only %s", name, strings.Join(names(), ", "))
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("choose rows: there is no %q, only %s", name, strings.Join(known, ", "))
 		}
 	}
 	b := &bench{options: o, table: newTable(os.Stdout, o.json)}
-	for _, m := range measurements() {
+	for _, m := range measurements(o.cluster) {
 		if len(o.only) > 0 && !slices.Contains(o.only, m.name) {
 			continue
 		}

@@ -52,6 +52,9 @@ type game struct {
 	limit <-chan time.Time
 	// weigh samples the memory of the processes, which takes processor time itself.
 	weigh bool
+	// roots, where it is set, returns processes outside of the run's own tree that belong to it, with all below them: those of
+	// containers. Whoever cannot tell returns none.
+	roots func() []int
 }
 
 // outcome is what a run took, what it recorded, and how it ended.
@@ -145,7 +148,7 @@ func await(ctx context.Context, cmd *exec.Cmd, g game) (memory int64, stopped bo
 	}()
 	var tick <-chan time.Time
 	if g.weigh {
-		ticker := time.NewTicker(500 * time.Millisecond)
+		ticker := time.NewTicker(g.weighEvery())
 		defer ticker.Stop()
 		tick = ticker.C
 	}
@@ -160,9 +163,7 @@ func await(ctx context.Context, cmd *exec.Cmd, g game) (memory int64, stopped bo
 		case <-done:
 			return memory, stopped, err
 		case <-tick:
-			if table, err := proctree.Table(); err == nil {
-				memory = max(memory, proctree.Measure(proctree.Descendants(table, cmd.Process.Pid)).PSS)
-			}
+			memory = max(memory, g.weight(cmd.Process.Pid))
 		case <-over:
 			interrupt()
 		case <-limit:
@@ -173,6 +174,31 @@ func await(ctx context.Context, cmd *exec.Cmd, g game) (memory int64, stopped bo
 			_ = cmd.Process.Kill() // Its tree ends with it.
 		}
 	}
+}
+
+// weighEvery is how often the memory is sampled. Whoever asks a container engine for roots does so less often.
+func (g game) weighEvery() time.Duration {
+	if g.roots != nil {
+		return 2 * time.Second
+	}
+	return 500 * time.Millisecond
+}
+
+// weight is the memory of a run's processes now, 0 where it cannot be told.
+func (g game) weight(pid int) int64 {
+	pids := []int{pid}
+	if g.roots != nil {
+		pids = append(pids, g.roots()...)
+	}
+	table, err := proctree.Table()
+	if err != nil {
+		return 0
+	}
+	var all []proctree.Process
+	for _, root := range pids {
+		all = append(all, proctree.Descendants(table, root)...)
+	}
+	return proctree.Measure(all).PSS
 }
 
 // lastLine is the end of what a command said.

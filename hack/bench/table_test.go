@@ -50,9 +50,13 @@ func TestFailedMeasurement(t *testing.T) {
 // TestUnknownRow names the rows that there are.
 func TestUnknownRow(t *testing.T) {
 	t.Parallel()
-	err := measure(t.Context(), options{only: []string{"smok"}})
+	err := measure(t.Context(), options{cluster: "embedded", only: []string{"smok"}})
 	require.ErrorContains(t, err, `no "smok", only cluster, app,`)
 	require.ErrorContains(t, err, "trials, smoke, kills")
+	err = measure(t.Context(), options{cluster: "kind", only: []string{"app"}})
+	require.EqualError(t, err, `choose rows: there is no "app", only fresh, reused`)
+	err = measure(t.Context(), options{cluster: "knid"})
+	require.EqualError(t, err, `choose cluster: there is no "knid", only embedded and kind`)
 }
 
 // TestKillRow sums up rounds.

@@ -1,0 +1,11 @@
+// Package e2e tests the kind provider, and gameday with it, on real clusters in Docker. make e2e-kind runs it; the build tag kind
+// keeps it out of every other test run. These variables tell it where things are:
+//
+//	GAMEDAY_BIN_DIR             the binaries
+//	GAMEDAY_KIND_NODE_IMAGE     the node image; empty: the stock one
+//	GAMEDAY_CHAOS_MESH_CHART    the chart of Chaos Mesh; empty: the pinned one
+//	GAMEDAY_CHAOS_MESH_IMAGES   its images; empty: those of the chart
+//	GAMEDAY_E2E_RUNS            keeps the run of the smoke suite and what it left out; empty: a temporary directory
+//	GAMEDAY_E2E_DOCKERD         a shell command that starts the Docker daemon again, from the module's root; without it the
+//	                            daemon is not ours to kill, and that test is skipped
+package e2e
