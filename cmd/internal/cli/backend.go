@@ -11,6 +11,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/catalog"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/existing"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
@@ -38,8 +39,10 @@ type Clusters struct {
 	Others func(ctx context.Context) []string
 	Create func(ctx context.Context, want cluster.Spec, argv []string) (record.Info, error)
 	Delete func(ctx context.Context, info record.Info) error
-	// Prune removes what clusters shared, where none is left.
+	// Prune removes what clusters shared, where none is left. CleanUp removes what killed runs left on a cluster that is there, and returns
+	// what it found.
 	Prune     func(ctx context.Context) error
+	CleanUp   func(ctx context.Context, p *existing.Provider) ([]string, error)
 	Supervise func(ctx context.Context, p cluster.Provider, want cluster.Spec, out io.Writer) error
 }
 
@@ -68,6 +71,7 @@ func systemBackend() Backend {
 		Doctor: doctor.Run,
 		Clusters: Clusters{
 			List: record.List, Left: kind.Left, Others: kind.Others, Delete: deleteCluster, Prune: kind.Prune, Supervise: record.Supervise,
+			CleanUp: func(ctx context.Context, p *existing.Provider) ([]string, error) { return p.CleanUp(ctx, false) },
 			Create: func(ctx context.Context, want cluster.Spec, argv []string) (record.Info, error) {
 				return record.Create(ctx, want.Name, argv)
 			},

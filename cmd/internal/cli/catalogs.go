@@ -147,7 +147,7 @@ type app struct {
 
 	// only is the filter of get clusters; isOnly says what it was given.
 	only   string
-	isOnly func() (string, error)
+	isOnly func() string
 
 	// output is the command's -o, where it has one.
 	output string

@@ -20,6 +20,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/existing"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
@@ -347,6 +348,14 @@ func TestKindClusters(t *testing.T) {
 	require.Contains(t, p.err.String(), "left alone: gameday-0-other")
 	play(0, "delete", "cluster", "kept")
 	require.Equal(t, "embedded kept", deleted[len(deleted)-1])
+
+	backend.CleanUp = func(_ context.Context, p *existing.Provider) ([]string, error) {
+		return []string{"namespace hotel of " + p.Context}, nil
+	}
+	require.Contains(t, play(0, "delete", "cluster", "--cluster", "existing", "--context", "staging").err.String(), "found on context staging: namespace hotel of staging")
+	play(2, "delete", "cluster", "--cluster", "existing", "--context", "staging", "--all")
+	play(2, "delete", "cluster", "--cluster", "existing")
+	play(2, "delete", "cluster", "demo", "--context", "staging")
 
 	silent = errs.Newf(errs.Infra, "docker does not answer")
 	require.Contains(t, play(0, "get", "clusters").err.String(), "were not looked at: docker does not answer")

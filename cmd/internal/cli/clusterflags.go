@@ -73,18 +73,24 @@ func (f *clusterFlags) registerMade(cmd *cobra.Command) {
 	f.mark(cmd)
 }
 
+// registerAccess adds the flags that say which cluster that is there is meant.
+func (f *clusterFlags) registerAccess(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.context, "context", "", "existing: context of the kubeconfig; the current one is never taken")
+	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "existing: kubeconfig file (default: KUBECONFIG, then ~/.kube/config)")
+	_ = cmd.MarkFlagFilename("kubeconfig")
+	_ = cmd.RegisterFlagCompletionFunc("context", cobra.NoFileCompletions)
+	f.mark(cmd)
+}
+
 // register adds the flags for every kind of cluster.
 func (f *clusterFlags) register(cmd *cobra.Command) {
 	f.registerMade(cmd)
+	f.registerAccess(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.fresh, "fresh", false, "kind: a new cluster for each trial, in place of one that is proven to be clean in between")
-	flags.StringVar(&f.context, "context", "", "existing: context of the kubeconfig; the current one is never taken")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "existing: kubeconfig file (default: KUBECONFIG, then ~/.kube/config)")
 	flags.StringVar(&f.registry, "registry", "", "existing: registry from which the nodes pull the images, as pushed by gameday images push")
 	flags.BoolVar(&f.allowContext, "allow-context", false, "existing: use a context although it looks like production")
 	flags.BoolVar(&f.allowCordon, "allow-cordon", false, "existing: let agents cordon nodes until the end of the trial")
-	_ = cmd.MarkFlagFilename("kubeconfig")
-	_ = cmd.RegisterFlagCompletionFunc("context", cobra.NoFileCompletions)
 	f.mark(cmd)
 }
 
@@ -96,13 +102,18 @@ func (f *clusterFlags) mark(cmd *cobra.Command) {
 	}
 }
 
-// check refuses flags that say nothing to this kind of cluster, and a kind that lacks what it needs.
+// check refuses flags that say nothing to this kind of cluster, and a kind that lacks what it needs. An empty kind stands for all that gameday
+// makes.
 func (f *clusterFlags) check(cmd *cobra.Command, chosen string) error {
 	var wrong error
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		kinds, ours := kindsOf()[flag.Name]
 		if wrong == nil && ours && !slices.Contains(kinds, chosen) {
-			wrong = &flagError{errs.Newf(errs.Usage, "--%s goes with --cluster %s, not with --cluster %s", flag.Name, strings.Join(kinds, " or "), chosen)}
+			text := fmt.Sprintf("--%s goes with --cluster %s", flag.Name, strings.Join(kinds, " or "))
+			if chosen != "" {
+				text += ", not with --cluster " + chosen
+			}
+			wrong = &flagError{errs.With(errs.Usage, errors.New(text))}
 		}
 	})
 	if wrong != nil {

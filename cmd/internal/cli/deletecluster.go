@@ -17,8 +17,9 @@ import (
 
 // deleteFlags are the flags of delete cluster.
 type deleteFlags struct {
-	all bool
-	on  string
+	all      bool
+	on       string
+	clusters clusterFlags
 }
 
 func newDeleteCluster(a *app) *cobra.Command {
@@ -31,9 +32,12 @@ error. Without NAME it is the cluster called gameday.
 
 --all deletes every cluster that was created, and what is left of clusters whose owner is gone, containers and networks of
 kind clusters among it; clusters of runs that are still going are left alone, and so are those of other owners: other
-users of a container engine, or another runtime directory (XDG_RUNTIME_DIR).`,
-		Example: "  gameday delete cluster\n  gameday delete cluster demo\n  gameday delete cluster --all\n  gameday delete cluster --all --cluster kind",
-		Args:    cobra.ArbitraryArgs,
+users of a container engine, or another runtime directory (XDG_RUNTIME_DIR).
+
+--cluster existing deletes no cluster: it removes what killed runs have left on the cluster behind --context.`,
+		Example: "  gameday delete cluster\n  gameday delete cluster demo\n  gameday delete cluster --all\n  gameday delete cluster --all --cluster kind\n" +
+			"  gameday delete cluster --cluster existing --context staging",
+		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(func() []string {
 			var names []string
 			infos, _ := a.Backend.Clusters.List() // Completion has nobody to tell.
@@ -43,22 +47,44 @@ users of a container engine, or another runtime directory (XDG_RUNTIME_DIR).`,
 			return names
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			only := onlyKind(cmd, f.on)
+			if err := f.clusters.check(cmd, only); err != nil {
+				return err
+			}
 			switch {
+			case only == onExisting && (f.all || len(args) > 0):
+				return &flagError{errs.Newf(errs.Usage, "--cluster existing: the cluster is the one behind --context; give neither names nor --all")}
+			case only == onExisting:
+				return a.cleanExisting(cmd.Context(), f)
 			case f.all && len(args) > 0:
 				return &flagError{errs.Newf(errs.Usage, "give names or --all, not both")}
 			case !f.all && len(args) == 0:
 				args = []string{"gameday"}
-			}
-			only, err := onlyKind(cmd, f.on)
-			if err != nil {
-				return err
 			}
 			return a.deleteClusters(cmd, args, f.all, only)
 		},
 	}
 	cmd.Flags().BoolVar(&f.all, "all", false, "delete every cluster that belongs to no run")
 	kindFilter(cmd, &f.on)
+	f.clusters.registerAccess(cmd)
 	return cmd
+}
+
+// cleanExisting removes what killed runs have left on a cluster that is there.
+func (a *app) cleanExisting(ctx context.Context, f *deleteFlags) error {
+	found, err := a.Backend.Clusters.CleanUp(ctx, f.clusters.existingProvider(a, nil))
+	for _, what := range found {
+		fmt.Fprintf(a.notes(), "found on context %s: %s\n", f.clusters.context, what)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(found) == 0:
+		fmt.Fprintf(a.notes(), "nothing was left on context %s\n", f.clusters.context)
+	default:
+		fmt.Fprintln(a.notes(), "all of it is removed")
+	}
+	return nil
 }
 
 // kindFilter adds --cluster as a filter.
@@ -68,15 +94,11 @@ func kindFilter(cmd *cobra.Command, on *string) {
 
 // onlyKind is the kind of clusters that the command line asks for, "" for all. The setting of the same name is about clusters that will be
 // made, and is no filter.
-func onlyKind(cmd *cobra.Command, on string) (string, error) {
-	switch {
-	case !cmd.Flags().Changed("cluster"):
-		return "", nil
-	case on == onExisting:
-		return "", &flagError{errs.Hint(errs.Newf(errs.Usage, "--cluster existing: gameday keeps no cluster of that kind"),
-			"what a killed run left there is found with: gameday doctor --cluster existing --context NAME")}
+func onlyKind(cmd *cobra.Command, on string) string {
+	if !cmd.Flags().Changed("cluster") {
+		return ""
 	}
-	return on, nil
+	return on
 }
 
 // lookLimit bounds the look for containers where no command's context does.

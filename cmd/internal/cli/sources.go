@@ -12,6 +12,7 @@ import (
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/cmd/internal/render"
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -43,7 +44,7 @@ func sources() []source {
 			name: "clusters", short: "List the clusters", example: "  gameday get clusters\n  gameday get clusters --cluster kind\n  gameday get clusters -o json",
 			list: listClusters, flags: func(a *app, cmd *cobra.Command) {
 				kindFilter(cmd, &a.only)
-				a.isOnly = func() (string, error) { return onlyKind(cmd, a.only) }
+				a.isOnly = func() string { return onlyKind(cmd, a.only) }
 			},
 		},
 	}
@@ -209,9 +210,10 @@ func listTrials(a *app, args []string) (render.List, []labels, error) {
 }
 
 func listClusters(a *app, _ []string) (render.List, []labels, error) {
-	only, err := a.isOnly()
-	if err != nil {
-		return render.List{}, nil, err
+	only := a.isOnly()
+	if only == onExisting {
+		return render.List{}, nil, &flagError{errs.Hint(errs.Newf(errs.Usage, "--cluster existing: gameday keeps no cluster of that kind"),
+			"what killed runs left on one is removed with: gameday delete cluster --cluster existing --context NAME")}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
 	defer cancel()

@@ -31,6 +31,8 @@ type Cluster struct {
 	lease  *networkLease
 	log    *slog.Logger
 	clock  clock.WithTicker
+	// digests are those of the programs' images, by reference; set before the cluster is handed out.
+	digests map[string]string
 	// unsettled is true from when kind begins to make containers until it has made them.
 	unsettled bool
 

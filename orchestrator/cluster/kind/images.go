@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -105,5 +106,16 @@ func (p *Provider) loadPrograms(ctx context.Context, c *Cluster) error {
 	if removed := dir.Remove(); err == nil {
 		err = removed
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	c.digests = map[string]string{}
+	for _, image := range set.List() {
+		c.digests[image.Ref] = image.Digest
+	}
+	return nil
 }
+
+// Images maps the references of the programs' images, which the nodes were given, to the digests of their manifests (sha256:...). It does not
+// change. The caller owns the map.
+func (c *Cluster) Images() map[string]string { return maps.Clone(c.digests) }

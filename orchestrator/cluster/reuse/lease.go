@@ -67,6 +67,14 @@ func newLease(p *Provider, k *kept) cluster.Cluster {
 	return &equippedLease{lease: l, ImageLoader: base, LogCollector: base, base: base}
 }
 
+// Images are what the cluster says of the images that its pods are made from; nil where it says nothing.
+func (l *equippedLease) Images() map[string]string {
+	if reporter, ok := l.base.(interface{ Images() map[string]string }); ok {
+		return reporter.Images()
+	}
+	return nil
+}
+
 // CrashNode implements cluster.NodeController. What was on a node that failed cannot be told from outside: the cluster is not used again.
 func (l *equippedLease) CrashNode(ctx context.Context, node string) error {
 	l.touch("node " + node + " was crashed")
