@@ -2,6 +2,7 @@ package chaosmesh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,7 +37,7 @@ func loadChart(ctx context.Context, client *http.Client, from string) (*chart.Ch
 		return nil, err
 	}
 	if ch.Metadata.Name != chartName {
-		return nil, chartHint(errs.Newf(errs.Usage, "chart %s is called %s and not %s", from, ch.Metadata.Name, chartName))
+		return nil, chartHint(errs.Newf(errs.Usage, "chart %s is called %s and not %s", cmp.Or(from, DefaultChart), ch.Metadata.Name, chartName))
 	}
 	return ch, nil
 }
