@@ -16,7 +16,7 @@ import (
 const IdentityFile = "image.json"
 
 // Identity says which image a binary is in. In an image a binary goes by many names, as busybox does: the entrypoint's is the
-// image's program, and every other is a command of the shell or one of the image's own. Only by the name of its file is it the
+// image's program, and every other is a command of the shell or one of the image's own. Only by the path of its file is it the
 // binary that Main describes.
 //
 // The file is part of the image, so that neither the pod's environment nor its command can make a container another build.
@@ -28,13 +28,13 @@ type Identity struct {
 }
 
 // identify returns which image this process was started in, by name, its first argument. It is in none where that is the
-// binary's own name, and where no IdentityFile lies beside the binary.
+// path of the binary itself, and where no IdentityFile lies beside the binary.
 func identify(name string) (id Identity, in bool, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return id, false, fmt.Errorf("find own executable: %w", err)
 	}
-	if path.Base(name) == filepath.Base(self) {
+	if name == self {
 		return id, false, nil
 	}
 	file := filepath.Join(filepath.Dir(self), IdentityFile)

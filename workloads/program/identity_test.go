@@ -45,6 +45,10 @@ func TestBinaryInAnImage(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(cmd.Dir, "config"), []byte("disk"), 0o600))
 		return cmd
 	}
+	itself := func(cmd *exec.Cmd) *exec.Cmd {
+		cmd.Args[0] = filepath.Join(cmd.Dir, "libexec", "pod")
+		return cmd
+	}
 	for _, tt := range []struct {
 		name           string
 		cmd            *exec.Cmd
@@ -56,7 +60,8 @@ func TestBinaryInAnImage(t *testing.T) {
 		{"a failure is its exit code", in("/app", "code"), 42, "", ""},
 		{"a shell", in("/bin/sh", "-c", "x"), 0, "shell [/bin/sh -c x] test/main\n", ""},
 		{"a tool", in("ls", "-l"), 0, "shell [ls -l] test/main\n", ""},
-		{"its own name is the binary", in("pod", "test/main", "fail"), 1, "", "error: it failed\n"},
+		{"a link with its own name is one like any other", in("pod", "-l"), 0, "shell [pod -l] test/main\n", ""},
+		{"its own path is the binary", itself(in("pod", "test/main", "fail")), 1, "", "error: it failed\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, stdout, stderr := runCommand(t, tt.cmd)

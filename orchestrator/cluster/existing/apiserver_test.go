@@ -255,10 +255,10 @@ func discover(at string) (int, any) {
 		}
 		versions[k.version] = append(versions[k.version], metav1.APIResource{Name: k.resource, Kind: k.kind, Namespaced: k.namespaced, Verbs: verbs})
 	}
-	switch {
-	case at == "/api":
+	switch at {
+	case "/api":
 		return http.StatusOK, metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}
-	case at == "/apis":
+	case "/apis":
 		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
 		for _, gv := range slices.Sorted(maps.Keys(versions)) {
 			if group, version, found := strings.Cut(gv, "/"); found {

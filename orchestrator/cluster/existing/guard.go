@@ -236,8 +236,9 @@ func (w *warden) labelled(r *http.Request, t target) (*http.Request, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	if body, err = withLabels(r.Header.Get("Content-Type"), body, labels); err != nil {
-		return nil, err.Error(), nil
+	body, refused := withLabels(r.Header.Get("Content-Type"), body, labels)
+	if refused != nil { // The request is to blame, and told so.
+		return nil, refused.Error(), nil //nolint:nilerr // See above.
 	}
 	return withBody(r, body), "", nil
 }

@@ -41,7 +41,7 @@ func bounded(ctx context.Context, cluster string, containers []string, work func
 	for {
 		endCommands(cluster, containers)
 		select {
-		case <-done:
+		case <-done: //nolint:errcheck // It fails because its commands were ended; why they were is what counts.
 			return context.Cause(ctx)
 		case <-late.C:
 			return fmt.Errorf("%w; the container engine has not let go for %s", context.Cause(ctx), strandLimit)

@@ -24,6 +24,7 @@ func installMesh(ctx context.Context, config *rest.Config, o chaosmesh.Options) 
 
 func (p *Provider) installChaos(ctx context.Context, c *Cluster) error {
 	o := p.Chaos
+	o.ControlPlane = true // A fault that ends a worker must not end what recovers it.
 	if o.Log == nil {
 		o.Log = c.log
 	}

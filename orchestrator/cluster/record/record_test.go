@@ -3,7 +3,6 @@ package record_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -173,5 +172,5 @@ func TestDeleteKillsAnOwnerThatDoesNotEnd(t *testing.T) {
 	require.NoError(t, record.Delete(t.Context(), info, 100*time.Millisecond))
 	require.NoDirExists(t, dir)
 	var exit *exec.ExitError
-	require.True(t, errors.As(<-ended, &exit))
+	require.ErrorAs(t, <-ended, &exit)
 }

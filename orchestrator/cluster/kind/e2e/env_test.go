@@ -100,8 +100,7 @@ func containers(t *testing.T, name, role string) []string {
 	var out []string
 	for _, line := range strings.Split(docker(t, args...), "\n") {
 		container, label, _ := strings.Cut(line, " ")
-		// A provider may name its cluster after ours with the prefix, or without.
-		if strings.HasPrefix(container, ours) && (name == "" || strings.TrimPrefix(label, ours) == strings.TrimPrefix(name, ours)) {
+		if strings.HasPrefix(container, ours) && (name == "" || strings.HasSuffix(label, "-"+name)) {
 			out = append(out, container)
 		}
 	}
