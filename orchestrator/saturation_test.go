@@ -57,7 +57,9 @@ type stays struct {
 	live bool
 }
 
-func (s stays) Probe(context.Context, faults.Env) (faults.State, error) { return faults.State{Live: s.live}, nil }
+func (s stays) Probe(context.Context, faults.Env) (faults.State, error) {
+	return faults.State{Live: s.live}, nil
+}
 
 // TestBusyMachineIsNotHeldAgainstAnAgent: a repair that cannot show because the machine's processors are taken gets more time,
 // and in the end no grade.
