@@ -20,7 +20,7 @@ var rootDirs = []struct {
 	mode os.FileMode
 }{
 	{"app", 0o755}, {"bin", 0o755}, {"dev/shm", 0o777 | os.ModeSticky}, {"etc", 0o755}, {"home/nonroot", 0o755}, {"mnt", 0o755},
-	{"opt", 0o755}, {"proc", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys/class/net/eth0", 0o755},
+	{"opt", 0o755}, {"proc/sys", 0o755}, {"root", 0o700}, {"run", 0o755}, {"srv", 0o755}, {"sys/class/net/eth0", 0o755},
 	{"tmp", 0o777 | os.ModeSticky}, {"usr/bin", 0o755}, {"usr/local/bin", 0o755}, {"var/lib", 0o755},
 	{"var/log", 0o755}, {"var/run", 0o755}, {"var/tmp", 0o777 | os.ModeSticky},
 }
@@ -135,9 +135,13 @@ func (c *container) mounts() ([]sandbox.Mount, error) {
 	out := []sandbox.Mount{
 		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()},
 		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
+		{ContainerPath: "/proc/sys", HostPath: c.sandbox.sysctls(), ReadOnly: true},
 	}
 	for _, m := range c.config.Mounts {
 		source, within, err := c.source(m.HostPath)
+		if err == nil && c.isHostsFile(m) {
+			source, within, err = c.nodeHosts(source)
+		}
 		if err != nil {
 			return nil, err
 		}
