@@ -40,6 +40,7 @@ type options struct {
 	cluster      string
 	runs         int
 	smokeRepeats int
+	smokeJobs    int
 	killRounds   int
 	// limit ends a run of the row trials, so that a machine that is too small for -j 4 still gets its table.
 	limit time.Duration
@@ -100,6 +101,7 @@ func main() {
 	flag.StringVar(&o.cluster, "cluster", onEmbedded, "kind of cluster to measure: "+onEmbedded+", "+onKind)
 	flag.IntVar(&o.runs, "runs", 5, "how often to repeat what is reported as a median")
 	flag.IntVar(&o.smokeRepeats, "smoke-repeats", 5, "how often to play the smoke suite")
+	flag.IntVar(&o.smokeJobs, "smoke-jobs", 1, "trials at a time of the smoke suite")
 	flag.IntVar(&o.killRounds, "kill-rounds", 5, "how often to kill each of parent, control plane and node")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "interrupt each run of the row trials after this")
 	only := flag.String("only", "", "measure only these, by comma: "+strings.Join(names(onEmbedded), ", ")+"; of "+onKind+": "+strings.Join(names(onKind), ", "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gameday-bench/gameday/results"
@@ -20,10 +21,10 @@ func measureSmoke(ctx context.Context, b *bench) error {
 	}
 	var verdicts []verdict
 	for i := range b.smokeRepeats {
-		name := fmt.Sprintf("smoke suite, -j 2, repeat %d", i+1)
+		name := fmt.Sprintf("smoke suite, -j %d, repeat %d", b.smokeJobs, i+1)
 		o, err := p.play(ctx, game{
 			id: fmt.Sprintf("smoke-%d", i+1), limit: time.After(smokeLimit),
-			args: []string{"run", "smoke", "--agent", "oracle", "--agent", "nop", "--agent", "playbook", "-j", "2"},
+			args: []string{"run", "smoke", "--agent", "oracle", "--agent", "nop", "--agent", "playbook", "-j", strconv.Itoa(b.smokeJobs)},
 		})
 		v := verdict{}
 		if err != nil {
@@ -40,7 +41,7 @@ func measureSmoke(ctx context.Context, b *bench) error {
 	if len(verdicts) == 0 {
 		return nil
 	}
-	return b.add(smokeRows(verdicts)...)
+	return b.add(smokeRows(verdicts, b.smokeJobs)...)
 }
 
 const smokeTarget = "all graded, oracle 1.0, nop 0 and silent on twins, playbook between"
@@ -70,8 +71,8 @@ func smokeRow(name string, v verdict, o outcome) row {
 	return r
 }
 
-// smokeRows is what the repeats have in common.
-func smokeRows(verdicts []verdict) []row {
+// smokeRows is what the repeats, with so many trials at a time, have in common.
+func smokeRows(verdicts []verdict, jobs int) []row {
 	held := 0
 	retried := map[results.Status]int{}
 	var means, overheads []float64
@@ -96,7 +97,7 @@ func smokeRows(verdicts []verdict) []row {
 			Name: "smoke suite, all repeats", Target: "every repeat holds", Measured: fmt.Sprintf("%d of %d", held, len(verdicts)), Met: held == len(verdicts),
 			Note: fmt.Sprintf("playbook %s; tried again: %s", playbook, counts(retried)),
 		},
-		{Name: "overhead of one trial in the smoke suite, -j 2", Target: "-", Measured: distribution(results.Describe(overheads)), Met: true,
+		{Name: fmt.Sprintf("overhead of one trial in the smoke suite, -j %d", jobs), Target: "-", Measured: distribution(results.Describe(overheads)), Met: true,
 			Note: fmt.Sprintf("%d trials", len(overheads))},
 	}
 }

@@ -129,14 +129,14 @@ func TestRetriesAreNamed(t *testing.T) {
 	require.Contains(t, r.Measured, "5 of 6 graded; oracle 1.0: no: p: detection 0.5; nop 0, and 1.0 on twins: no: p (twin): infra_error;")
 	require.Contains(t, r.Note, "not graded: infra_error 1")
 
-	all := smokeRows([]verdict{v, bad, {}})
+	all := smokeRows([]verdict{v, bad, {}}, 1)
 	require.Equal(t, "1 of 3", all[0].Measured)
 	require.False(t, all[0].Met)
 	require.Equal(t, "playbook 0.56 to 0.56; tried again: fault_not_live 1", all[0].Note)
 	require.Equal(t, "median 20.0 s, p95 30.0 s, highest 30.0 s", all[1].Measured)
 	require.Equal(t, "11 trials", all[1].Note)
-	require.True(t, smokeRows([]verdict{v})[0].Met)
-	require.Contains(t, smokeRows([]verdict{{}})[0].Note, "playbook unknown")
+	require.True(t, smokeRows([]verdict{v}, 1)[0].Met)
+	require.Contains(t, smokeRows([]verdict{{}}, 1)[0].Note, "playbook unknown")
 }
 
 // TestRunThatWasStopped is reported by what its records say.
