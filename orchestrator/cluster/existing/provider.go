@@ -34,7 +34,8 @@ type Provider struct {
 	AllowContext bool
 	// AllowCordon lets agents cordon nodes. What they have cordoned takes pods again after the trial.
 	AllowCordon bool
-	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise.
+	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise. objects.Registry, the name in the
+	// manifests, says that they hold them already.
 	Registry string
 	// Chaos says how Chaos Mesh is installed where the cluster has none.
 	Chaos chaosmesh.Options
@@ -62,12 +63,13 @@ var (
 )
 
 // Capabilities implements cluster.Capable. Nodes of somebody else's cluster do not fail for an exercise, and what is not in the
-// trial's namespaces is left alone.
+// trial's namespaces is left alone. What Chaos Mesh can do there is its own matter; where a run installs it, it has no DNS server.
 func (p *Provider) Capabilities() []string {
+	out := []string{faults.HTTPChaos, faults.IOChaos}
 	if p.AllowCordon {
-		return []string{faults.NodeScheduling}
+		out = append(out, faults.NodeScheduling)
 	}
-	return nil
+	return out
 }
 
 // MaxClusters implements cluster.Limited: the namespaces of a trial have fixed names.

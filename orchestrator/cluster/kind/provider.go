@@ -51,21 +51,19 @@ type Provider struct {
 	Clock clock.WithTicker
 
 	mesh mesh // nil means package chaosmesh
+	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check.
+	chart func(context.Context, chaosmesh.Options) error
 }
 
 var (
 	_ cluster.Provider          = (*Provider)(nil)
+	_ cluster.Capable           = (*Provider)(nil)
+	_ cluster.Explainer         = (*Provider)(nil)
 	_ cluster.NodeController    = (*Cluster)(nil)
 	_ cluster.KubeletController = (*Cluster)(nil)
 	_ cluster.ImageLoader       = (*Cluster)(nil)
 	_ cluster.LogCollector      = (*Cluster)(nil)
 )
-
-// Capabilities are the names of what faults may require, see package faults: all but what containers on one machine share, the clock, and
-// have none of, devices.
-func (*Provider) Capabilities() []string {
-	return []string{"node-failure", "kubelet-failure", "node-scheduling", "system-namespace", "custom-metrics"}
-}
 
 // Up implements cluster.Provider. What would make it fail in the end is looked for before anything is made; such errors are of party infra
 // and say what to do.
@@ -78,6 +76,19 @@ func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, 
 		return nil, fmt.Errorf("bring up kind cluster: %w", err)
 	}
 	return c, nil
+}
+
+// Prepare pulls the node images that clusters like want need and the engine does not have, for as long as ctx lasts: the time that a cluster has
+// to come up is not meant for that. Errors are those of Up, and as there, nothing is made then.
+func (p *Provider) Prepare(ctx context.Context, want cluster.Spec) error {
+	want.Name = "" // Whether it is free is for Up to see.
+	if _, err := p.prepare(ctx, want); err != nil {
+		if errs.PartyOf(err) == "" {
+			err = errs.With(errs.Infra, err)
+		}
+		return fmt.Errorf("prepare kind clusters: %w", err)
+	}
+	return nil
 }
 
 func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) {
@@ -184,6 +195,7 @@ func (p *Provider) raise(ctx context.Context, c *Cluster) error {
 	if err := c.tidy(ctx); err != nil {
 		return fmt.Errorf("take the names of containers out of the cluster: %w", err)
 	}
+	c.renameHosts(ctx, c.layout.nodes...)
 	if err := p.loadPrograms(ctx, c); err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
@@ -82,8 +81,10 @@ func docker(t *testing.T, args ...string) string {
 }
 
 // tryDocker is docker for a command that may fail.
-func tryDocker(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+func tryDocker(args ...string) (string, error) { return dockerWithin(5*time.Minute, args...) }
+
+func dockerWithin(limit time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -111,7 +112,12 @@ func containers(t *testing.T, name, role string) []string {
 // noNetem is why this machine's kernel has no netem, "" where it has: it is tried in a container of the node image, on its own
 // loopback device.
 var noNetem = sync.OnceValues(func() (string, error) {
-	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), defaults.Image)
+	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), kind.DefaultNodeImage)
+	if _, err := tryDocker("image", "inspect", image); err != nil {
+		if out, err := dockerWithin(20*time.Minute, "pull", "--quiet", image); err != nil {
+			return out, err
+		}
+	}
 	if out, err := tryDocker("run", "--rm", "--privileged", "--network", "none", "--entrypoint", "true", image); err != nil {
 		return out, err
 	}
