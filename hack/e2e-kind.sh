@@ -55,4 +55,4 @@ else
 fi
 
 # One package at a time: its clusters want the machine for themselves. -v shows what was not possible here, and why.
-"${GO:-go}" test -tags kind -v -count 1 -p 1 -timeout 4h -ldflags '-s -w' ./orchestrator/cluster/kind/e2e "$@"
+"${GO:-go}" test -tags kind -v -count 1 -p 1 -timeout 4h -ldflags '-s -w' ./orchestrator/cluster/kind/e2e ./orchestrator/scaleout/e2e "$@"
