@@ -115,7 +115,7 @@ soak: build ## Look for what grows: 200 clusters one after the other, then one u
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/soak $(ARGS)
 
 .PHONY: bench
-bench: build ## Measure and print the table of docs/benchmarks.md, in 2 to 3 hours (ARGS="-only smoke,kills -out DIR -json FILE", or "-cluster kind")
+bench: build ## Measure and print the table of docs/benchmarks.md, in 3 to 4 hours (ARGS="-only smoke,kills -out DIR -json FILE", or "-cluster kind")
 	GAMEDAY_BIN_DIR=$(BIN) $(GO) run ./hack/bench $(ARGS)
 
 ##@ Style
