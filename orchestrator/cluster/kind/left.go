@@ -33,7 +33,8 @@ func Left(ctx context.Context) ([]record.Info, error) {
 		}
 		for _, full := range found {
 			name, ours := strings.CutPrefix(full, ownPrefix())
-			if !ours || slices.ContainsFunc(known, func(c record.Info) bool { return c.Name == name }) {
+			// The directory of a process that was killed goes file by file: without the file that says what it is, it is none of ours any more.
+			if !ours || slices.ContainsFunc(known, func(c record.Info) bool { return c.Name == name && c.Kind == Kind }) {
 				continue
 			}
 			out = append(out, record.Info{Name: name, Kind: Kind, Engine: e.name, Status: record.Stale})
@@ -68,7 +69,8 @@ func Delete(ctx context.Context, info record.Info) error {
 		return err
 	}
 	e := engine{info.Engine}
-	err := e.remove(ctx, ownPrefix()+info.Name, false)
+	// Its owner may have been killed while it made containers: what it asked the engine for appears all the same.
+	err := e.remove(ctx, ownPrefix()+info.Name, true)
 	if err == nil {
 		err = e.pruneNetwork(ctx)
 	}
