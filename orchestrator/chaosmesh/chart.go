@@ -30,6 +30,17 @@ const (
 	downloadLimit = time.Minute
 )
 
+// Check finds out what keeps Install from beginning, as far as that can be known without a cluster: images that are no reference and a chart
+// that is none (party usage), a chart that is not reached (party infra). It makes nothing.
+func (o Options) Check(ctx context.Context) error {
+	o = o.withDefaults()
+	if _, err := parseImages(o.Images); err != nil {
+		return err
+	}
+	_, err := loadChart(ctx, o.HTTP, o.Chart)
+	return err
+}
+
 // loadChart reads the chart from a directory, a file or a URL; from the pinned place where from is empty.
 func loadChart(ctx context.Context, client *http.Client, from string) (*chart.Chart, error) {
 	ch, err := readChart(ctx, client, from)

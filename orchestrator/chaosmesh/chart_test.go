@@ -111,3 +111,13 @@ func TestNothingIsMadeWithoutAChart(t *testing.T) {
 	require.Zero(t, r.ownedDefinitions(t))
 	require.Zero(t, r.podsMade())
 }
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, Options{Chart: "testdata/chart", Images: "registry.example.com/mirror:v2.8.4"}.Check(t.Context()))
+	for _, wrong := range []Options{{Chart: "testdata/chart", Images: "https://registry.example.com"}, {Chart: "no/such/chart"}} {
+		err := wrong.Check(t.Context())
+		require.Equal(t, errs.Usage, errs.PartyOf(err))
+		require.NotEmpty(t, errs.HintOf(err))
+	}
+}

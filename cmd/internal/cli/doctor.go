@@ -54,13 +54,25 @@ func (a *app) doctor(cmd *cobra.Command, f *clusterFlags, on target) error {
 	return a.printChecks(a.Backend.Doctor(cmd.Context(), options))
 }
 
-// preflight refuses to start what cannot work, before anything is started. c may be nil where no application is deployed.
+// preflight refuses to start what cannot work, and fetches what is missing and can be had, before anything is started. c may be nil where no application is deployed.
 func (a *app) preflight(ctx context.Context, f *clusterFlags, c *catalogs, on target, out string) error {
 	options, err := f.examine(a, c, on, doctor.Options{OutDir: out, Quick: true})
 	if err != nil {
 		return err
 	}
-	return options.Refuse(a.Backend.Doctor(ctx, options))
+	checks := a.Backend.Doctor(ctx, options)
+	if err := options.Refuse(checks); err != nil || on.kind != onKind {
+		return err
+	}
+	for _, c := range checks {
+		if !c.OK { // It is only good to know: that an image is pulled takes minutes.
+			fmt.Fprintf(a.notes(), "note: %s: %s\n", c.Name, c.Detail)
+		}
+	}
+	if a.Backend.Prepare == nil {
+		return nil
+	}
+	return a.Backend.Prepare(ctx, f.kindProvider(a), on.want)
 }
 
 func (a *app) printChecks(checks []doctor.Check) error {

@@ -57,6 +57,9 @@ func (p *Provider) Check(ctx context.Context, want cluster.Spec, clusters int) [
 	if err != nil && len(checks) == 0 {
 		checks = []Check{failed("request", errs.HintOf(err), "%v", err)}
 	}
+	if err == nil {
+		checks = append(checks, p.checkChaos(ctx))
+	}
 	return checks
 }
 

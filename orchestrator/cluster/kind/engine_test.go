@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 )
@@ -36,6 +37,7 @@ func TestCheck(t *testing.T) {
 		provider     Provider
 		want         cluster.Spec
 		clusters     int
+		chart        error
 		check        string
 		ok, required bool
 		detail, hint string
@@ -110,13 +112,16 @@ func TestCheck(t *testing.T) {
 			},
 			want: cluster.Spec{Name: "demo"}, check: "name", required: true, detail: "is taken by a cluster of kind embedded (stale)", hint: "choose another name",
 		},
-		"request": {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
+		"chart":    {check: "Chaos Mesh", ok: true, required: true, detail: "charts.chaos-mesh.org"},
+		"no chart": {chart: errs.Hint(errors.New("download chart: no route"), "get it"), check: "Chaos Mesh", required: true, detail: "no route", hint: "get it"},
+		"request":  {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newDocker(t)
 			if tc.prepare != nil {
 				tc.prepare(t, f)
 			}
+			tc.provider.chart = func(context.Context, chaosmesh.Options) error { return tc.chart }
 			got := find(t, tc.provider.Check(t.Context(), tc.want, tc.clusters), tc.check)
 			require.Equal(t, tc.ok, got.OK, got.Detail)
 			require.Equal(t, tc.required, got.Required)
@@ -175,6 +180,18 @@ func TestUpRefuses(t *testing.T) {
 			require.Empty(t, known)
 		})
 	}
+}
+
+// TestPrepare: an image that is not there is pulled, or is an error before anything is made.
+func TestPrepare(t *testing.T) {
+	f := newDocker(t)
+	require.NoError(t, (&Provider{}).Prepare(t.Context(), cluster.Spec{}))
+	f.remove(t, "image")
+	err := (&Provider{}).Prepare(t.Context(), cluster.Spec{Name: "demo"})
+	require.ErrorContains(t, err, "prepare kind clusters: pull node image "+DefaultNodeImage)
+	require.Equal(t, errs.ExitEnvironment, errs.ExitCode(err))
+	require.Contains(t, errs.HintOf(err), "--node-image")
+	require.Empty(t, f.containers(t))
 }
 
 func TestCancelledUpLeavesNothing(t *testing.T) {

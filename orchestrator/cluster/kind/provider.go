@@ -51,6 +51,8 @@ type Provider struct {
 	Clock clock.WithTicker
 
 	mesh mesh // nil means package chaosmesh
+	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check.
+	chart func(context.Context, chaosmesh.Options) error
 }
 
 var (
@@ -78,6 +80,19 @@ func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, 
 		return nil, fmt.Errorf("bring up kind cluster: %w", err)
 	}
 	return c, nil
+}
+
+// Prepare pulls the node images that clusters like want need and the engine does not have, for as long as ctx lasts: the time that a cluster has
+// to come up is not meant for that. Errors are those of Up, and as there, nothing is made then.
+func (p *Provider) Prepare(ctx context.Context, want cluster.Spec) error {
+	want.Name = "" // Whether it is free is for Up to see.
+	if _, err := p.prepare(ctx, want); err != nil {
+		if errs.PartyOf(err) == "" {
+			err = errs.With(errs.Infra, err)
+		}
+		return fmt.Errorf("prepare kind clusters: %w", err)
+	}
+	return nil
 }
 
 func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) {
