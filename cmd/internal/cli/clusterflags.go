@@ -88,7 +88,7 @@ func (f *clusterFlags) register(cmd *cobra.Command) {
 	f.registerAccess(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.fresh, "fresh", false, "kind: a new cluster for each trial, in place of one that is proven to be clean in between")
-	flags.StringVar(&f.registry, "registry", "", "existing: registry from which the nodes pull the images, as pushed by gameday images push")
+	flags.StringVar(&f.registry, "registry", "", "existing: registry from which the nodes pull the images, as pushed by gameday images push; registry.local: they hold them already")
 	flags.BoolVar(&f.allowContext, "allow-context", false, "existing: use a context although it looks like production")
 	flags.BoolVar(&f.allowCordon, "allow-cordon", false, "existing: let agents cordon nodes until the end of the trial")
 	f.mark(cmd)

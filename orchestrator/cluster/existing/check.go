@@ -155,7 +155,9 @@ func (p *Provider) checkRegistry() Check {
 		return failed("registry", hint, "none is given, and the nodes have to pull the images from somewhere")
 	case strings.Contains(p.Registry, "://") || strings.ContainsAny(p.Registry, " @") || strings.HasPrefix(p.Registry, "/"):
 		return failed("registry", "write it as in an image reference, for example ghcr.io/me/exercise", "%q is not a registry", p.Registry)
-	case p.Registry == objects.Registry || strings.HasPrefix(p.Registry, objects.Registry+"/"):
+	case p.Registry == objects.Registry:
+		return passed("registry", "%s: nothing is pulled, every node has to hold the images that gameday images save writes", p.Registry)
+	case strings.HasPrefix(p.Registry, objects.Registry+"/"):
 		return failed("registry", hint, "%q is the name in the manifests, which nothing serves", p.Registry)
 	}
 	return passed("registry", "%s", p.Registry)

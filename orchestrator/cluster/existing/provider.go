@@ -34,7 +34,8 @@ type Provider struct {
 	AllowContext bool
 	// AllowCordon lets agents cordon nodes. What they have cordoned takes pods again after the trial.
 	AllowCordon bool
-	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise.
+	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise. objects.Registry, the name in the
+	// manifests, says that they hold them already.
 	Registry string
 	// Chaos says how Chaos Mesh is installed where the cluster has none.
 	Chaos chaosmesh.Options
