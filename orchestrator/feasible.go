@@ -26,9 +26,13 @@ func (r *Runner) feasible(p *resolved, provider string) error {
 			continue
 		}
 		for _, name := range cluster.Missing(known, fault.Requires) {
+			meaning := faults.Meaning(name)
+			if e, ok := known.(cluster.Explainer); ok && e.WhyNot(name) != "" {
+				meaning += "; here " + e.WhyNot(name)
+			}
 			err := errs.Newf(errs.Usage, "problem %s cannot run on cluster provider %s: its fault %s requires %s (%s)",
-				p.entry.ID, provider, ref.ID, name, faults.Meaning(name))
-			all = append(all, errs.Hint(err, "leave the problem out, or choose a --cluster that has %s: embedded has everything; for existing see docs/existing.md",
+				p.entry.ID, provider, ref.ID, name, meaning)
+			all = append(all, errs.Hint(err, "leave the problem out, or choose a --cluster that has %s: embedded has everything; for the others see docs/kind.md and docs/existing.md",
 				name))
 		}
 	}

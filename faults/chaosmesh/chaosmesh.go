@@ -72,6 +72,20 @@ func New(s faults.Spec) (faults.Fault, error) {
 	return &applied{spec: spec, id: digest(data, []byte(s.ID))}, nil
 }
 
+// requires are the capabilities that kinds need which Chaos Mesh injects with programs of their own: a proxy in the pod's network, a file system
+// under its volumes, a DNS server.
+func (s Spec) requires() []string {
+	switch s.Kind {
+	case v1alpha1.KindHTTPChaos:
+		return []string{faults.HTTPChaos}
+	case v1alpha1.KindIOChaos:
+		return []string{faults.IOChaos}
+	case v1alpha1.KindDNSChaos:
+		return []string{faults.DNSChaos}
+	}
+	return nil
+}
+
 // digest is a short name for parts that says nothing about them.
 func digest(parts ...[]byte) string {
 	hash := sha256.New()

@@ -144,6 +144,23 @@ func load(text string) (*faults.Catalog, error) {
 	return faults.LoadCatalog(faults.Source{FS: fstest.MapFS{"plain/fault.yaml": {Data: []byte(text)}}, Prefix: "pack"})
 }
 
+// TestRequirements: what Chaos Mesh needs programs of its own for is required without the file's saying so.
+func TestRequirements(t *testing.T) {
+	t.Parallel()
+	dns := strings.NewReplacer("NetworkChaos", "DNSChaos", "action: delay", "action: error", "    delay: {latency: 10ms}\n", "")
+	for text, want := range map[string][]string{
+		plain:              nil,
+		dns.Replace(plain): {faults.DNSChaos},
+		strings.Replace(dns.Replace(plain), "type: chaosmesh", "type: chaosmesh\nrequires: [node-failure, dns-chaos]", 1): {faults.NodeFailure, faults.DNSChaos},
+	} {
+		c, err := load(text)
+		require.NoError(t, err)
+		entry, err := c.Get("plain")
+		require.NoError(t, err)
+		require.Equal(t, want, entry.Requires)
+	}
+}
+
 func TestAppliedConformance(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -36,7 +36,13 @@ type kept struct {
 	done chan struct{}
 }
 
-var _ faults.Fault = (*kept)(nil)
+var (
+	_ faults.Fault     = (*kept)(nil)
+	_ faults.Demanding = (*kept)(nil)
+)
+
+// Requires implements faults.Demanding.
+func (f *kept) Requires() []string { return f.spec.requires() }
 
 // Inject starts the loop and waits until every pod that is on the node now is affected. The loop runs until Recover.
 func (f *kept) Inject(ctx context.Context, env faults.Env) error {

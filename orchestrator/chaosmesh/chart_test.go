@@ -121,3 +121,14 @@ func TestOptionsAreChecked(t *testing.T) {
 		require.NotEmpty(t, errs.HintOf(err))
 	}
 }
+
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Chart.yaml"),
+		[]byte("apiVersion: v2\nname: chaos-mesh\nversion: 2.8.4\nannotations:\n  "+LacksAnnotation+": HTTPChaos IOChaos\n"), 0o600))
+	require.Equal(t, []string{"HTTPChaos", "IOChaos"}, Options{Chart: dir}.Lacks())
+	for _, chart := range []string{"", "testdata/chart", "no/such/chart", DefaultChart, t.TempDir()} {
+		require.Empty(t, Options{Chart: chart}.Lacks(), chart)
+	}
+}

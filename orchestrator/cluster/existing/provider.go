@@ -63,12 +63,13 @@ var (
 )
 
 // Capabilities implements cluster.Capable. Nodes of somebody else's cluster do not fail for an exercise, and what is not in the
-// trial's namespaces is left alone.
+// trial's namespaces is left alone. What Chaos Mesh can do there is its own matter; where a run installs it, it has no DNS server.
 func (p *Provider) Capabilities() []string {
+	out := []string{faults.HTTPChaos, faults.IOChaos}
 	if p.AllowCordon {
-		return []string{faults.NodeScheduling}
+		out = append(out, faults.NodeScheduling)
 	}
-	return nil
+	return out
 }
 
 // MaxClusters implements cluster.Limited: the namespaces of a trial have fixed names.

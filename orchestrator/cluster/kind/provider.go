@@ -57,17 +57,13 @@ type Provider struct {
 
 var (
 	_ cluster.Provider          = (*Provider)(nil)
+	_ cluster.Capable           = (*Provider)(nil)
+	_ cluster.Explainer         = (*Provider)(nil)
 	_ cluster.NodeController    = (*Cluster)(nil)
 	_ cluster.KubeletController = (*Cluster)(nil)
 	_ cluster.ImageLoader       = (*Cluster)(nil)
 	_ cluster.LogCollector      = (*Cluster)(nil)
 )
-
-// Capabilities are the names of what faults may require, see package faults: all but what containers on one machine share, the clock, and
-// have none of, devices.
-func (*Provider) Capabilities() []string {
-	return []string{"node-failure", "kubelet-failure", "node-scheduling", "system-namespace", "custom-metrics"}
-}
 
 // Up implements cluster.Provider. What would make it fail in the end is looked for before anything is made; such errors are of party infra
 // and say what to do.

@@ -44,7 +44,12 @@ type Provider struct {
 	kept []*kept
 }
 
-var _ cluster.Provider = (*Provider)(nil)
+var (
+	_ cluster.Provider  = (*Provider)(nil)
+	_ cluster.Capable   = (*Provider)(nil)
+	_ cluster.Explainer = (*Provider)(nil)
+	_ cluster.Keeper    = (*Provider)(nil)
+)
 
 // kept is one cluster that is handed out.
 type kept struct {
@@ -61,6 +66,14 @@ type kept struct {
 
 // Capabilities are those of the clusters that are handed out.
 func (p *Provider) Capabilities() []string { return p.Base.Capabilities() }
+
+// WhyNot implements cluster.Explainer, as far as the base does.
+func (p *Provider) WhyNot(capability string) string {
+	if e, ok := p.Base.(cluster.Explainer); ok {
+		return e.WhyNot(capability)
+	}
+	return ""
+}
 
 // Up implements cluster.Provider: it returns a cluster of this spec that nobody uses, or brings one up. A cluster with a name is not handed out
 // again. The cluster's Down gives it back.
