@@ -78,6 +78,6 @@ func TestChartSaysWhatItsImagesLack(t *testing.T) {
 	}
 	require.Error(t, noteLacks(filepath.Join(t.TempDir(), "none.yaml")))
 	broken := filepath.Join(t.TempDir(), "Chart.yaml")
-	require.NoError(t, os.WriteFile(broken, []byte(":"), 0o600))
+	require.NoError(t, os.WriteFile(broken, []byte("a: ["), 0o600))
 	require.Error(t, noteLacks(broken))
 }

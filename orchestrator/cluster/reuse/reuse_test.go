@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -100,6 +101,8 @@ func newClient() *fake.FakeDynamicClient {
 		name := action.(clienttesting.DeleteAction).GetName()
 		return false, nil, client.Tracker().Delete(configMaps, name, "app")
 	})
+	// The tracker of a fake client knows no collections.
+	client.PrependReactor("delete-collection", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
 	return client
 }
 
@@ -153,6 +156,9 @@ func TestClusterIsUsedAgainWhenItIsClean(t *testing.T) {
 	create(t, b.last(), pods, object("v1", "Pod", "kube-system", "coredns-2"))
 	require.NoError(t, first.Down(t.Context()))
 	require.NoError(t, first.Down(t.Context()), "it is idempotent")
+	require.True(t, slices.ContainsFunc(b.last().client.Actions(), func(a clienttesting.Action) bool {
+		return a.Matches("delete-collection", "pods") && a.GetNamespace() == "hotel"
+	}), "pods do not get their whole grace period")
 	require.Zero(t, b.last().downs.Load())
 	left, err := b.last().client.Resource(namespaces).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
