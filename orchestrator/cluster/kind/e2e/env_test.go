@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
@@ -111,7 +110,7 @@ func containers(t *testing.T, name, role string) []string {
 // noNetem is why this machine's kernel has no netem, "" where it has: it is tried in a container of the node image, on its own
 // loopback device.
 var noNetem = sync.OnceValues(func() (string, error) {
-	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), defaults.Image)
+	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), kind.DefaultNodeImage)
 	if out, err := tryDocker("run", "--rm", "--privileged", "--network", "none", "--entrypoint", "true", image); err != nil {
 		return out, err
 	}
