@@ -133,6 +133,7 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	labels := map[string]string{OwnerLabel: owner, scopeLabel: scopeRun}
 	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Home, Labels: labels}}
 	_, err := kube.CoreV1().Namespaces().Create(ctx, home, metav1.CreateOptions{})
+	fresh := err == nil
 	if apierrors.IsAlreadyExists(err) {
 		err = out.mayTakeOver(ctx)
 	}
@@ -148,6 +149,9 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	if apierrors.IsAlreadyExists(err) {
 		err = out.renew(ctx)
 	}
+	if err != nil && fresh {
+		err = errors.Join(err, letGo(context.WithoutCancel(ctx), kube))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim the cluster: %w", err)
 	}
@@ -155,6 +159,16 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	out.stop = stop
 	go out.keep(keeping)
 	return out, nil
+}
+
+// letGo removes a claim that was begun: nobody else would know whose it is.
+func letGo(ctx context.Context, kube kubernetes.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	if err := kube.CoreV1().Namespaces().Delete(ctx, Home, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("remove namespace %s: %w", Home, err)
+	}
+	return nil
 }
 
 // mayTakeOver is an error where Home is not this owner's.

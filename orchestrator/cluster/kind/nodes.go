@@ -36,6 +36,9 @@ func (c *Cluster) stop(ctx context.Context, name, what, verb string) error {
 	}
 	c.expect(name, true)
 	if _, err := c.engine.run(ctx, verb, n.container); err != nil {
+		if states, lookErr := c.engine.states(ctx, []string{n.container}); lookErr == nil && states[n.container].running() {
+			c.expect(name, false) // It goes on; when it ends now, that is a breakdown.
+		}
 		return c.engine.explain(fmt.Errorf("%s node %s: %w", what, name, err))
 	}
 	return nil
@@ -68,6 +71,7 @@ func (c *Cluster) RestartNode(ctx context.Context, name string) error {
 	if err != nil {
 		return errs.With(errs.Infra, fmt.Errorf("restart node %s: %w", name, err))
 	}
+	c.renameHosts(ctx, n)
 	c.expect(name, false)
 	return nil
 }

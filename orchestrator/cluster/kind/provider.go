@@ -195,7 +195,7 @@ func (p *Provider) raise(ctx context.Context, c *Cluster) error {
 	if err := c.tidy(ctx); err != nil {
 		return fmt.Errorf("take the names of containers out of the cluster: %w", err)
 	}
-	c.renameHosts(ctx)
+	c.renameHosts(ctx, c.layout.nodes...)
 	if err := p.loadPrograms(ctx, c); err != nil {
 		return err
 	}

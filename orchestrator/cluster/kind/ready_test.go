@@ -154,7 +154,7 @@ func revision(name, address string) *appsv1.ControllerRevision {
 func TestHostNames(t *testing.T) {
 	f := newDocker(t)
 	c := running(t, f)
-	c.renameHosts(t.Context())
+	c.renameHosts(t.Context(), c.layout.nodes...)
 	require.Subset(t, f.calls(t), []string{
 		"exec --privileged gameday-x-demo-control-plane hostname control-plane", "exec --privileged gameday-x-demo-worker2 hostname node-2",
 	})

@@ -150,10 +150,10 @@ func (c *Cluster) tidyRevisions(ctx context.Context, neutral *strings.Replacer) 
 	return nil
 }
 
-// renameHosts gives each node's container the node's name as its host name: the API server's lease, and whatever else asks for it in a node,
+// renameHosts gives the containers of nodes the nodes' names as their host names: the API server's lease, and whatever else asks for it in a node,
 // shows that. It lasts until the container is started again, and a node that cannot be named works all the same: that is only logged.
-func (c *Cluster) renameHosts(ctx context.Context) {
-	for _, n := range c.layout.nodes {
+func (c *Cluster) renameHosts(ctx context.Context, nodes ...node) {
+	for _, n := range nodes {
 		if _, err := c.engine.run(ctx, "exec", "--privileged", n.container, "hostname", n.name); err != nil {
 			c.log.WarnContext(ctx, "a node keeps the host name of its container, which agents may see", "node", n.name, "error", err)
 		}
