@@ -54,7 +54,8 @@ func (a *app) doctor(cmd *cobra.Command, f *clusterFlags, on target) error {
 	return a.printChecks(a.Backend.Doctor(cmd.Context(), options))
 }
 
-// preflight refuses to start what cannot work, and fetches what is missing and can be had, before anything is started. c may be nil where no application is deployed.
+// preflight refuses to start what cannot work, and fetches what is missing and can be had, before anything is started. c may be nil where
+// no application is deployed.
 func (a *app) preflight(ctx context.Context, f *clusterFlags, c *catalogs, on target, out string) error {
 	options, err := f.examine(a, c, on, doctor.Options{OutDir: out, Quick: true})
 	if err != nil {
