@@ -81,8 +81,10 @@ func docker(t *testing.T, args ...string) string {
 }
 
 // tryDocker is docker for a command that may fail.
-func tryDocker(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+func tryDocker(args ...string) (string, error) { return dockerWithin(5*time.Minute, args...) }
+
+func dockerWithin(limit time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -111,6 +113,11 @@ func containers(t *testing.T, name, role string) []string {
 // loopback device.
 var noNetem = sync.OnceValues(func() (string, error) {
 	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), kind.DefaultNodeImage)
+	if _, err := tryDocker("image", "inspect", image); err != nil {
+		if out, err := dockerWithin(20*time.Minute, "pull", "--quiet", image); err != nil {
+			return out, err
+		}
+	}
 	if out, err := tryDocker("run", "--rm", "--privileged", "--network", "none", "--entrypoint", "true", image); err != nil {
 		return out, err
 	}

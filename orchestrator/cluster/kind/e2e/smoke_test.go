@@ -87,6 +87,7 @@ func (h *harness) playAll(t *testing.T, id string, ids []string, more ...string)
 	require.Len(t, last, data.Run.Planned)
 	for _, r := range last {
 		require.Equal(t, results.Graded, r.Status, r.Dir)
+		require.Empty(t, r.Left, r.Dir)
 		t.Logf("%s: %s", r.Dir, scores(r))
 		switch {
 		case r.Agent == "oracle":

@@ -72,7 +72,7 @@ func TestE2E(t *testing.T) {
 
 // machine says what this machine cannot do, before minutes are spent on it.
 func machine(t *testing.T) {
-	docker(t, "info", "--format", "docker {{.ServerVersion}}, control groups of version {{.CgroupVersion}}")
+	t.Log(docker(t, "info", "--format", "docker {{.ServerVersion}}, control groups of version {{.CgroupVersion}}"))
 	missing := lacks(t)
 	for what, reason := range missing {
 		t.Logf("the kernel of this machine has no %s: faults that need it are not played (%s)", what, reason)
