@@ -20,13 +20,14 @@ daemon_state=/run/gameday-docker/state.json
 
 say() { echo "kind ($(date -u +%H:%M:%S)): $*"; }
 
-# timed runs a command and says how long it took.
+# timed runs a command, says how long it took, and returns its exit code.
 timed() {
-  local what=$1 began=$SECONDS
+  local what=$1 began=$SECONDS code=0
   shift
   say "$what ..."
-  "$@"
-  say "$what: $((SECONDS - began)) s"
+  "$@" || code=$?
+  say "$what: $((SECONDS - began)) s, exit code $code"
+  return "$code"
 }
 
 # cannot ends the test on a machine that cannot run containers. Nobody is to think that something was tested.
@@ -98,7 +99,7 @@ elif root; then
   trap restore EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  timed 'Docker daemon' kindnode dockerd start
+  timed 'Docker daemon' kindnode dockerd start || { say 'FAILED: there is no Docker daemon; the reason is above' >&2; exit 1; }
   if [ -n "$ours" ]; then
     use_made DOCKER_HOST
     # This daemon is ours, so a test may kill it, and starts it again with this.
