@@ -75,6 +75,8 @@ restore() {
     say "a test that failed left containers behind, which are removed: $left" >&2
     # shellcheck disable=SC2086 # Each is a word.
     docker rm --force --volumes $left >/dev/null || say "not all of them were removed" >&2
+    # Of their networks those that nobody is in; of others the engine refuses to remove.
+    docker network ls --quiet --filter label=dev.gameday.owner | xargs --no-run-if-empty docker network rm >/dev/null 2>&1 || true
   fi
   if [ -n "$started" ] && ! timed 'put the machine back' kindnode dockerd stop; then
     say "the machine is not as it was: run bin/kindnode dockerd stop as root" >&2
