@@ -18,6 +18,7 @@ import (
 // modest is a provider with one cluster at a time that can do only what it says, and keeps something.
 type modest struct {
 	has     []string
+	why     string
 	ups     int
 	closed  int
 	closing error
@@ -29,6 +30,7 @@ func (m *modest) Up(context.Context, cluster.Spec) (cluster.Cluster, error) {
 }
 
 func (m *modest) Capabilities() []string { return m.has }
+func (m *modest) WhyNot(string) string   { return m.why }
 func (m *modest) MaxClusters() int       { return 1 }
 func (m *modest) Describe() string       { return "context shared: cluster c at https://192.0.2.1" }
 
@@ -48,6 +50,9 @@ func TestWhatAClusterCannotDoIsSaidBeforeTheRun(t *testing.T) {
 	require.Equal(t, errs.Usage, errs.PartyOf(err))
 	require.ErrorContains(t, err, "problem hotel-node-slow-network cannot run on cluster provider shared: its fault node-slow-network requires node-scheduling (nodes may be cordoned")
 	require.NotContains(t, err.Error(), "scaled-to-zero")
+	m.why = "nodes are somebody else's"
+	_, err = r.Run(t.Context(), c)
+	require.ErrorContains(t, err, "; here nodes are somebody else's)")
 	require.Contains(t, errs.HintOf(err), "leave the problem out")
 	proofs, err := r.CheckProblem(t.Context(), "hotel-node-slow-network", 0, c)
 	require.NoError(t, err)

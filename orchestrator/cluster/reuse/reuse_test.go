@@ -148,6 +148,7 @@ func TestClusterIsUsedAgainWhenItIsClean(t *testing.T) {
 	b := &builder{}
 	p := newProvider(b)
 	require.Equal(t, []string{"node-failure"}, p.Capabilities())
+	require.Empty(t, p.WhyNot("node-clock"), "the base does not say")
 	first, err := p.Up(t.Context(), cluster.Spec{Nodes: 2})
 	require.NoError(t, err)
 	create(t, b.last(), namespaces, object("v1", "Namespace", "", "hotel"))
