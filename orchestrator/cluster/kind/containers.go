@@ -99,7 +99,7 @@ func gone(err error) bool {
 
 const (
 	// removeLimit bounds the removal of one cluster's containers.
-	removeLimit = 90 * time.Second
+	removeLimit = 2 * time.Minute
 	// settleTime is how long after a start that was broken off a container may still appear: the engine goes on with what it was asked.
 	settleTime = 2 * time.Second
 	// removeRounds is how often removal is tried, and retryTime the time after one that failed.

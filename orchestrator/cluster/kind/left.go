@@ -13,7 +13,7 @@ import (
 )
 
 // stopGrace is how long the owner of a cluster may take to take it down before it is killed.
-const stopGrace = 2 * time.Minute
+const stopGrace = 3 * time.Minute
 
 // Left returns what killed processes of this owner left in the engines of this machine: clusters that have containers and no record. They
 // are sorted by name, and of status stale. The error, of party infra, is for engines that do not answer; what others have is returned all
