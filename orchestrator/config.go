@@ -46,6 +46,8 @@ type RunConfig struct {
 	InfraRetries int `json:"infraRetries"`
 	// TimeoutMultiplier stretches the deadlines of all phases, not the agent's budget; 0 means 1.
 	TimeoutMultiplier float64 `json:"timeoutMultiplier,omitempty"`
+	// Executor says where the trials are played when that is not this process; Runner.Executor is then what plays them.
+	Executor *results.Executor `json:"executor,omitempty"`
 	// Argv is the command line, Config the resolved configuration with secrets redacted; both are stored.
 	Argv   []string        `json:"-"`
 	Config json.RawMessage `json:"-"`
@@ -58,6 +60,8 @@ type Runner struct {
 	Apps     *workloads.Catalog
 	// Providers are the kinds of clusters, by RunConfig.Cluster.
 	Providers map[string]cluster.Provider
+	// Executor plays the trials elsewhere; nil plays them in this process.
+	Executor Executor
 	// Observer is told what happens; nil for nobody.
 	Observer Observer
 	// Clock and Log may be nil: real time, no log.

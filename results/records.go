@@ -92,6 +92,8 @@ type Run struct {
 	// NodeGroups are the nodes of the cluster file, where there was one.
 	NodeGroups json.RawMessage `json:"nodeGroups,omitempty"`
 	Fidelity   string          `json:"fidelity,omitempty"`
+	// Executor says where the trials are played, when that is not in the run's own process.
+	Executor *Executor `json:"executor,omitempty"`
 	// Concurrency is the number of trials at a time, InfraRetries how often one is tried again that failed for the harness's
 	// reasons, TimeoutMultiplier the factor on the deadlines of all phases but the agent's.
 	Concurrency       int     `json:"concurrency,omitempty"`
