@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// TokenFile is the name under which a Secret has the token of a depot.
+const TokenFile = "token"
+
 // validity is how long a certificate is good for: longer than any run.
 const validity = 365 * 24 * time.Hour
 

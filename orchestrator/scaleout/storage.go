@@ -1,0 +1,43 @@
+package scaleout
+
+import (
+	"path"
+	"strings"
+
+	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
+)
+
+// Storage is where tries are kept until they are gathered.
+type Storage struct {
+	// Class is the StorageClass of the depot's volume; empty is the cluster's default one. It is not used with Bucket.
+	Class string
+	// Bucket is set where a bucket is used and no depot.
+	Bucket *bucket.Options
+}
+
+// ParseStorage reads pvc, pvc:CLASS or s3://BUCKET/PREFIX; lookupEnv has the credentials of a bucket. What is wrong is of party
+// usage.
+func ParseStorage(text string, lookupEnv func(string) (string, bool)) (Storage, error) {
+	class, named := strings.CutPrefix(text, "pvc:")
+	switch {
+	case text == "pvc":
+		return Storage{}, nil
+	case named && class != "":
+		return Storage{Class: class}, nil
+	case strings.HasPrefix(text, "s3:"):
+		options, err := bucket.Parse(text, lookupEnv)
+		return Storage{Bucket: &options}, err
+	}
+	return Storage{}, errs.Hint(errs.Newf(errs.Usage, "invalid storage %q", text), "write pvc, pvc:STORAGECLASS or s3://BUCKET/PREFIX")
+}
+
+// of is the part of the bucket that belongs to one session of a run.
+func (s Storage) of(run, session string) *bucket.Options {
+	if s.Bucket == nil {
+		return nil
+	}
+	own := *s.Bucket
+	own.Prefix = path.Join(own.Prefix, run, session)
+	return &own
+}
