@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/depot"
 )
 
@@ -86,8 +87,8 @@ func (s *session) awaitDepot(ctx context.Context) error {
 		switch {
 		case errors.Is(err, context.Canceled), ctx.Err() != nil:
 			return err
-		case waits.hopeless, s.Clock.Now().After(until):
-			return errs.Hint(errs.With(errs.Infra, fmt.Errorf("wait for the depot: %s: %w", waits, err)), "%s", waits.hint(s))
+		case waits.hopeless, blob.Final(err), s.Clock.Now().After(until):
+			return errs.Hint(errs.With(errs.Infra, fmt.Errorf("wait for the depot: %s: %w", waits, err)), "%s", waits.hint(s.Cluster.Context))
 		}
 		select {
 		case <-ctx.Done():
@@ -106,12 +107,12 @@ func (s *session) depotWaits(ctx context.Context) obstacle {
 		return obstacle{text: err.Error()}
 	}
 	for _, pod := range pods.Items {
-		if o := obstacleOf(pod); o.text != "" {
+		if o := obstacleOf(&pod, s.Clock.Now()); o.text != "" {
 			return o
 		}
 	}
 	if len(pods.Items) == 0 {
-		return obstacle{text: "it has no pod yet"}
+		return s.noPod(ctx)
 	}
 	return obstacle{text: "its pod does not answer yet"}
 }

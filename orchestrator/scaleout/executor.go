@@ -21,7 +21,7 @@ const (
 	poll = 2 * time.Second
 	// patience is how long the API server may be out of reach before a run is given up. What was gathered stays.
 	patience = 5 * time.Minute
-	// startPatience is how long it may take until the first pod runs: images are pulled, nodes are added.
+	// startPatience is how long there may be no pod that runs: images are pulled, nodes are added.
 	startPatience = 10 * time.Minute
 	// storePatience is how long the store may be out of reach before the depot is made anew on another node, or the run given up.
 	storePatience = 3 * time.Minute
@@ -145,9 +145,6 @@ func interruption(ctx context.Context, err error) error {
 		return err
 	}
 	stopped := errs.With(errs.Interrupted, fmt.Errorf("run trials: %w", context.Cause(ctx)))
-	if err == nil || errs.PartyOf(err) == errs.Interrupted {
-		return stopped
-	}
 	// What a clean-up has left is worth telling; the failure of the call that was cut off is not.
 	var left *leftError
 	if errors.As(err, &left) {

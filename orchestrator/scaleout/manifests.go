@@ -52,6 +52,16 @@ const (
 	depotListen = ":8443"
 )
 
+// The variables by which a worker knows where it is.
+const (
+	imageVariable     = "GAMEDAY_WORKER_IMAGE"
+	podVariable       = "GAMEDAY_WORKER_POD"
+	namespaceVariable = "GAMEDAY_WORKER_NAMESPACE"
+	nodeVariable      = "GAMEDAY_WORKER_NODE"
+	// indexVariable is set by the Job controller.
+	indexVariable = "JOB_COMPLETION_INDEX"
+)
+
 // user is the user and group of every process in the pods.
 const user = int64(65532)
 

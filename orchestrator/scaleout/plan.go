@@ -122,3 +122,26 @@ func (l *ledger) final(infraRetries int) bool {
 	}
 	return true
 }
+
+// parseIndexes reads completion indexes as the status of a Job has them: 1,3-5,7.
+func parseIndexes(text string) ([]int, error) {
+	var out []int
+	if text == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, span := strings.Cut(part, "-")
+		if !span {
+			to = from
+		}
+		first, err := strconv.Atoi(from)
+		last, lastErr := strconv.Atoi(to)
+		if err != nil || lastErr != nil || first < 0 || last < first || last-first > maxTrials {
+			return nil, fmt.Errorf("parse completion indexes %q: want numbers and spans such as 1,3-5", text)
+		}
+		for i := first; i <= last; i++ {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}

@@ -35,19 +35,25 @@ type session struct {
 	// generation counts the depots, from 1; 0 with a bucket. token is the depot's.
 	generation int
 	token      string
-	// pods are what is known of the pods of the Job.
-	pods map[types.UID]*podState
-	// ran is true once a worker has run.
-	ran bool
-	// started is when the Job was made, or taken over.
-	started time.Time
-	// storeDown and apiDown are when store and API server were last in order, while they are not.
-	storeDown, apiDown time.Time
+	// follows is true once there is a Job, readable once the plan is in the store, or was read from there.
+	follows, readable bool
+	// current are the pods of the Job as they were last seen, pods what is known of these and of earlier ones.
+	current []corev1.Pod
+	pods    map[types.UID]*podState
+	// leaving is since when pods of the namespace are on their way out.
+	leaving map[types.UID]time.Time
+	// stored are the names of the pods whose tries are in the store.
+	stored map[string]bool
+	// unfit is what a worker said that cannot play the plan.
+	unfit string
+	// idle, storeDown and apiDown are since when no worker runs, and since when store and API server are out of order; zero while all is well.
+	idle, storeDown, apiDown time.Time
 }
 
 func (e *Executor) newSession(b *board, id, image string) *session {
 	return &session{
-		Executor: e, board: b, id: id, namespace: namespacePrefix + id, image: image, pods: map[types.UID]*podState{}, started: e.Clock.Now(),
+		Executor: e, board: b, id: id, namespace: namespacePrefix + id, image: image,
+		pods: map[types.UID]*podState{}, leaving: map[types.UID]time.Time{}, stored: map[string]bool{},
 	}
 }
 
@@ -116,7 +122,7 @@ func (s *session) prepare(ctx context.Context) error {
 	if _, err := client.BatchV1().Jobs(s.namespace).Create(ctx, job, made); err != nil {
 		return fmt.Errorf("create job: %w", err)
 	}
-	s.started = s.Clock.Now()
+	s.follows = true
 	return nil
 }
 
@@ -171,12 +177,19 @@ func (s *session) seed(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	return put(planKey, data)
+	if err := put(planKey, data); err != nil {
+		return err
+	}
+	s.readable = true
+	return nil
 }
 
-// play follows the Job to its end and removes the session.
+// play follows the Job, where there is one, to its end and removes the session.
 func (s *session) play(ctx context.Context) error {
-	err := s.explain(s.follow(ctx))
+	var err error
+	if s.follows {
+		err = s.explain(s.follow(ctx))
+	}
 	return errors.Join(interruption(ctx, err), s.end(ctx))
 }
 
