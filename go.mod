@@ -23,7 +23,7 @@ require (
 	github.com/klauspost/compress v1.18.5
 	github.com/landlock-lsm/go-landlock v0.10.1
 	github.com/miekg/dns v1.1.72
-	github.com/minio/minio-go/v7 v7.4.1
+	github.com/minio/minio-go/v7 v7.0.95
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2
 	github.com/prometheus/client_golang v1.23.2

@@ -4,6 +4,8 @@ import (
 	"path"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 )
@@ -40,4 +42,23 @@ func (s Storage) of(run, session string) *bucket.Options {
 	own := *s.Bucket
 	own.Prefix = path.Join(own.Prefix, run, session)
 	return &own
+}
+
+// ParseResources reads what each worker asks for, for example cpu=1,memory=3Gi. What is left out is as in DefaultResources. What is
+// wrong is of party usage.
+func ParseResources(text string) (Resources, error) {
+	out := DefaultResources()
+	if text == "" {
+		return out, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		quantity, err := resource.ParseQuantity(value)
+		field := map[string]*resource.Quantity{"cpu": &out.CPU, "memory": &out.Memory}[name]
+		if err != nil || field == nil || quantity.Sign() <= 0 {
+			return out, errs.Hint(errs.Newf(errs.Usage, "invalid resources %q", text), "write them as cpu=1,memory=3Gi")
+		}
+		*field = quantity
+	}
+	return out, nil
 }
