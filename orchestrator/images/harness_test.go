@@ -1,10 +1,11 @@
 package images_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -15,23 +16,31 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/images"
 )
 
-// harnessDir has an executable under each name of the harness: it is a real one, linked statically, that does nothing.
+// executable is the beginning of an executable without shared libraries for a machine, and some text in place of the rest.
+func executable(t *testing.T, machine elf.Machine, text string) []byte {
+	t.Helper()
+	header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT)}
+	copy(header.Ident[:], elf.ELFMAG)
+	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
+	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
+	var out bytes.Buffer
+	require.NoError(t, binary.Write(&out, binary.LittleEndian, header))
+	out.WriteString(text)
+	return out.Bytes()
+}
+
+// harnessDir has an executable under each name of the harness.
 func harnessDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	source := filepath.Join(dir, "main.go")
-	require.NoError(t, os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
-	made := filepath.Join(dir, "gameday")
-	cmd := exec.Command("go", "build", "-o", made, source)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	data, err := os.ReadFile(made)
-	require.NoError(t, err)
-	for _, name := range []string{"gameday-cluster", "gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), append(data, name...), 0o755))
+	for _, name := range harnessNames() {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), executable(t, elf.EM_AARCH64, name+" of github.com/gameday-bench/gameday"), 0o755))
 	}
 	return dir
+}
+
+func harnessNames() []string {
+	return []string{"gameday", "gameday-cluster", "gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"}
 }
 
 func TestHarness(t *testing.T) {
@@ -51,21 +60,19 @@ func TestHarness(t *testing.T) {
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}, file.Config)
 	root := unpack(t, image)
-	for _, name := range []string{"gameday", "gameday-cluster", "gameday-dns", "gameday-mysql", "gameday-pod", "gameday-prometheus"} {
+	require.Equal(t, "arm64", file.Architecture)
+	for _, name := range harnessNames() {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.Equal(t, int64(0o755), root["usr/local/bin/"+name].Mode, name)
-		require.True(t, string(data) == root["usr/local/bin/"+name].content, "%s is not as it was", name)
+		require.Equal(t, string(data), root["usr/local/bin/"+name].content, name)
 	}
 	require.NotContains(t, root, "bin/sh")
 
 	again, err := images.Harness(t.Context(), dir)
 	require.NoError(t, err)
 	require.Equal(t, all, again.List())
-	file2 := filepath.Join(dir, "gameday-dns")
-	data, err := os.ReadFile(file2)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file2, append(data, "more"...), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gameday-dns"), executable(t, elf.EM_AARCH64, "another"), 0o755))
 	other, err := images.Harness(t.Context(), dir)
 	require.NoError(t, err)
 	require.NotEqual(t, all[0].Ref, other.List()[0].Ref, "another content has another tag")
@@ -80,5 +87,11 @@ func TestHarnessRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gameday"), []byte("#!/bin/sh\n"), 0o755))
 	_, err = images.Harness(t.Context(), dir)
 	require.ErrorContains(t, err, "read executable")
-	require.True(t, strings.Contains(errs.HintOf(err), "CGO_ENABLED=0"), errs.HintOf(err))
+	require.Contains(t, errs.HintOf(err), "CGO_ENABLED=0")
+
+	dir = harnessDir(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gameday-pod"), executable(t, elf.EM_X86_64, ""), 0o755))
+	_, err = images.Harness(t.Context(), dir)
+	require.ErrorContains(t, err, "is for arm64, ")
+	require.ErrorContains(t, err, "gameday-pod for amd64")
 }

@@ -33,7 +33,7 @@ type jobSpec struct {
 func jobOf(j jobSpec) *batchv1.Job {
 	labels := partLabels(workerPart)
 	spec := podSpec(corev1.Container{
-		Image: j.image, Command: []string{program, "executor", "worker", "--access", path.Join(secretsDir, accessFile), "--work", workDir},
+		Image: j.image, Command: []string{program, "executor", "worker", "--verbose", "--access", path.Join(secretsDir, accessFile), "--work", workDir},
 		Env: append([]corev1.EnvVar{
 			{Name: "HOME", Value: workDir}, {Name: "XDG_CACHE_HOME", Value: path.Join(workDir, "cache")}, {Name: imageVariable, Value: j.image},
 			fieldEnv(podVariable, "metadata.name"), fieldEnv(namespaceVariable, "metadata.namespace"), fieldEnv(nodeVariable, "spec.nodeName"),
@@ -89,7 +89,7 @@ func depotOf(name, generation, image string) *appsv1.Deployment {
 	labels := partLabels(depotPart)
 	labels[generationLabel] = generation
 	spec := podSpec(corev1.Container{
-		Image: image, Command: []string{program, "executor", "depot", "--dir", depotDir, "--listen", depotListen, "--secrets", secretsDir},
+		Image: image, Command: []string{program, "executor", "depot", "--verbose", "--dir", depotDir, "--listen", depotListen, "--secrets", secretsDir},
 		Ports: []corev1.ContainerPort{{Name: "https", ContainerPort: depotPort}},
 		ReadinessProbe: &corev1.Probe{
 			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{

@@ -103,12 +103,12 @@ func (f *clusterFlags) mark(cmd *cobra.Command) {
 }
 
 // check refuses flags that say nothing to this kind of cluster, and a kind that lacks what it needs. An empty kind stands for all that gameday
-// makes.
-func (f *clusterFlags) check(cmd *cobra.Command, chosen string) error {
+// makes. The flags in exempt are there for something else.
+func (f *clusterFlags) check(cmd *cobra.Command, chosen string, exempt ...string) error {
 	var wrong error
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		kinds, ours := kindsOf()[flag.Name]
-		if wrong == nil && ours && !slices.Contains(kinds, chosen) {
+		if wrong == nil && ours && !slices.Contains(kinds, chosen) && !slices.Contains(exempt, flag.Name) {
 			text := fmt.Sprintf("--%s goes with --cluster %s", flag.Name, strings.Join(kinds, " or "))
 			if chosen != "" {
 				text += ", not with --cluster " + chosen

@@ -15,33 +15,47 @@ const doctorLong = `Look for everything that a run needs. Nothing is started, an
 
 For the embedded cluster that is this machine: binaries, memory, disk, ports, limits. With --cluster kind it is the
 container engine: whether it answers and is new enough, memory, disk, the node image. With --cluster existing it is the
-cluster behind --context: whether it can be reached and does not look like production, rights, room, storage.
+cluster behind --context: whether it can be reached and does not look like production, rights, room, storage. With
+--executor kubernetes it is the cluster whose pods are to play the trials.
 
 Exit code 6 when something required is missing.`
 
 func newDoctor(a *app) *cobra.Command {
-	on, f := target{}, &clusterFlags{}
+	on, f, exec := target{}, &clusterFlags{}, &executorFlags{}
 	cmd := &cobra.Command{
 		Use:     "doctor",
 		Short:   "Check whether trials can run",
 		Long:    doctorLong,
 		GroupID: groupOther,
 		Example: "  gameday doctor\n  gameday doctor --concurrency 4\n  gameday doctor --cluster kind\n" +
-			"  gameday doctor --cluster existing --context staging --registry ghcr.io/me/exercise\n  gameday doctor -o json",
+			"  gameday doctor --cluster existing --context staging --registry ghcr.io/me/exercise\n" +
+			"  gameday doctor --executor kubernetes --context staging --registry ghcr.io/me/exercise\n  gameday doctor -o json",
 		Args: nameArgs(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd, f, on) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd, f, exec, on) },
 	}
 	enumFlag(cmd, &on.kind, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
 	cmd.Flags().IntVarP(&on.clusters, "concurrency", "j", 1, "trials at a time that are planned")
 	f.register(cmd)
+	exec.register(cmd)
 	outFlag(a, cmd)
 	a.outputFlag(cmd, []string{render.Table, render.JSON, render.YAML}, render.Table)
 	return cmd
 }
 
-func (a *app) doctor(cmd *cobra.Command, f *clusterFlags, on target) error {
-	if err := f.check(cmd, on.kind); err != nil {
+func (a *app) doctor(cmd *cobra.Command, f *clusterFlags, exec *executorFlags, on target) error {
+	if err := f.check(cmd, on.kind, exec.exempt()...); err != nil {
 		return err
+	}
+	elsewhere, err := exec.spec(a, cmd, f, on.kind)
+	if err != nil {
+		return err
+	}
+	if elsewhere != nil {
+		e, err := a.executor(elsewhere, f, nil)
+		if err != nil {
+			return err
+		}
+		return a.printChecks(a.Backend.Doctor(cmd.Context(), f.examineExecutor(e, doctor.Options{OutDir: a.path(a.out)})))
 	}
 	c, err := a.catalogs()
 	if err != nil && on.kind == onExisting { // What has to fit is read from the catalogues.

@@ -59,7 +59,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.AddCommand(
 		newRun(a), newResume(a), newCheck(a), newValidate(a), newScore(a),
-		newGet(a), newDescribe(a), newCreate(a), newDelete(a), newSupervise(a), newImages(a),
+		newGet(a), newDescribe(a), newCreate(a), newDelete(a), newSupervise(a), newExecutor(a), newImages(a),
 		newDoctor(a), newVersion(a), newCompletion(a), newMCP(a), newConfig(a),
 	)
 	root.AddCommand(topics()...)

@@ -36,6 +36,7 @@ type runFlags struct {
 	progress     string
 	dryRun       bool
 	clusters     clusterFlags
+	exec         executorFlags
 }
 
 const runLong = `Run every agent on every problem of a scenario, or on the problems that are named, and score them.
@@ -47,6 +48,9 @@ written; clusters that were made end with the run.
 --cluster embedded, the default, needs nothing installed and makes a cluster for each trial. --cluster kind makes nodes in
 containers of Docker, Podman or nerdctl, and uses a cluster again once it is proven to be clean. --cluster existing works
 on the cluster behind --context, in namespaces of its own. Flags whose help begins with "kind" or "existing" go with these.
+
+--executor kubernetes has the trials played in pods of the cluster behind --context, each with an embedded cluster of its
+own, and gathers them into the run directory as they end. The namespace that is made for it is removed at the end.
 
 SCENARIO is an id, a file, or - for standard input. What the command line gives wins over the scenario.`
 
@@ -63,6 +67,7 @@ func newRun(a *app) *cobra.Command {
   gameday run smoke --agent nop --dry-run
   gameday run smoke --agent playbook --cluster kind --engine podman
   gameday run smoke --agent playbook --cluster existing --context staging --registry ghcr.io/me/exercise
+  gameday run smoke --agent playbook --executor kubernetes --context staging --registry ghcr.io/me/exercise --workers 8
   gameday run smoke --agent playbook --fail-under 0.8 -o json`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(func() []string {
@@ -83,6 +88,7 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time, each on a cluster of its own; clusters come up in turns, one for every two processors")
 	enumFlag(cmd, &f.cluster, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
 	f.clusters.register(cmd)
+	f.exec.register(cmd)
 	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0), from which problems draw their parameters")
 	flags.Lookup("seed").DefValue = "" // Not the empty list that stands for it.
 	flags.BoolVar(&f.twins, "twins", false, "run each problem once more without its fault")
@@ -125,7 +131,11 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 		kind: scenario.Cluster.Provider, clusters: scenario.Concurrency,
 		want: cluster.Spec{Nodes: scenario.Cluster.Nodes, NodeGroups: groups, Fidelity: scenario.Cluster.Fidelity},
 	}
-	if err := f.clusters.check(cmd, on.kind); err != nil {
+	if err := f.clusters.check(cmd, on.kind, f.exec.exempt()...); err != nil {
+		return err
+	}
+	elsewhere, err := f.exec.spec(a, cmd, &f.clusters, on.kind)
+	if err != nil {
 		return err
 	}
 	plan := scenarios.Plan{
@@ -134,7 +144,11 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	if f.dryRun {
 		return a.printPlan(plan)
 	}
-	if err := a.preflight(cmd.Context(), &f.clusters, c, on, a.path(f.out)); err != nil {
+	played, err := a.executor(elsewhere, &f.clusters, scenario.Agents)
+	if err != nil {
+		return err
+	}
+	if err := a.ready(cmd.Context(), played, &f.clusters, c, on, a.path(f.out)); err != nil {
 		return err
 	}
 	observer, err := a.progress(f.progress)
@@ -143,12 +157,15 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	}
 	runner := a.runner(c, &f.clusters, observer)
 	runner.ScenarioDigest = scenario.Digest
+	if played != nil {
+		runner.Executor = played
+	}
 	settings, err := a.settings(cmd)
 	if err != nil {
 		return err
 	}
 	config := f.runConfig(a, scenario.Scenario, settings)
-	config.NodeGroups = groups
+	config.NodeGroups, config.Executor = groups, elsewhere
 	summary, runErr := a.Backend.Run(cmd.Context(), runner, config)
 	runErr = errors.Join(runErr, closeProviders(cmd.Context(), runner))
 	a.endProgress(observer)
