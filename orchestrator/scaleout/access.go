@@ -42,7 +42,7 @@ func ReadAccess(file string) (Access, error) {
 func (a Access) Open() (blob.Store, error) {
 	switch {
 	case a.Bucket != nil:
-		return bucket.Open(*a.Bucket)
+		return openBucket(*a.Bucket)
 	case a.Depot == nil:
 		return nil, errs.Newf(errs.Usage, "open store: neither a depot nor a bucket is named")
 	}

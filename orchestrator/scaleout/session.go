@@ -18,7 +18,6 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
-	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bundle"
 	"github.com/gameday-bench/gameday/results"
 )
@@ -145,7 +144,7 @@ func (s *session) makeStore(ctx context.Context) error {
 		return fmt.Errorf("create secret: %w", err)
 	}
 	if own != nil {
-		s.store, err = bucket.Open(*own)
+		s.store, err = openBucket(*own)
 		return err
 	}
 	return s.newDepot(ctx)

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 )
 
@@ -42,6 +43,15 @@ func (s Storage) of(run, session string) *bucket.Options {
 	own := *s.Bucket
 	own.Prefix = path.Join(own.Prefix, run, session)
 	return &own
+}
+
+// openBucket is bucket.Open for a blob.Store, which is nil after an error.
+func openBucket(o bucket.Options) (blob.Store, error) {
+	b, err := bucket.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // ParseResources reads what each worker asks for, for example cpu=1,memory=3Gi. What is left out is as in DefaultResources. What is

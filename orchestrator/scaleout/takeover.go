@@ -12,7 +12,6 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
-	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/depot"
 )
 
@@ -53,7 +52,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	there := err == nil
 	if own := s.Storage.of(s.board.work.Store.Run().ID, s.id); own != nil {
-		s.store, err = bucket.Open(*own)
+		s.store, err = openBucket(*own)
 	} else {
 		err = s.findDepot(ctx)
 	}
