@@ -143,3 +143,12 @@ limit=240
 # One package at a time: its clusters want the machine for themselves. -v shows what was not possible here, and why; the first failure is
 # the last test.
 timed tests "${GO:-go}" test -tags kind -v -count 1 -p 1 -failfast -timeout "${limit}m" -ldflags '-s -w' ./orchestrator/cluster/kind/e2e "$@"
+
+# Runs in pods take about as long as this, so they are played where that is left.
+scaleout=35
+now=$(date +%s)
+if [ "$GAMEDAY_E2E_DEADLINE" = 0 ] || [ $((now + scaleout * 60)) -lt "$GAMEDAY_E2E_DEADLINE" ]; then
+  timed 'tests of runs in pods' "${GO:-go}" test -tags kind -v -count 1 -failfast -timeout 2h -ldflags '-s -w' ./orchestrator/scaleout/e2e "$@"
+else
+  say "runs in pods are left out: $scaleout minutes are not left; make e2e-kind BUDGET=0 has them"
+fi
