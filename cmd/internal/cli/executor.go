@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -215,4 +216,25 @@ func (a *app) ready(ctx context.Context, e *scaleout.Executor, f *clusterFlags, 
 	}
 	options := f.examineExecutor(e, doctor.Options{OutDir: out, Quick: true})
 	return options.Refuse(a.Backend.Doctor(ctx, options))
+}
+
+// executorText says in a line where the trials of a run are played; "" for this machine.
+func executorText(e *results.Executor) string {
+	if e == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s, context %s", e.Kind, e.Context)
+	if e.Server != "" {
+		text += " (" + e.Server + ")"
+	}
+	return text + ", storage " + e.Storage
+}
+
+// placementText says in a line where a try was played; "" for this machine.
+func placementText(d *results.Data, r results.TrialRecord) string {
+	p, err := results.ReadPlacement(filepath.Join(d.Dir, filepath.FromSlash(r.Dir)))
+	if err != nil {
+		return "" // It was played here.
+	}
+	return fmt.Sprintf("pod %s of namespace %s, node %s: %d CPUs, %d MiB", p.Pod, p.Namespace, p.Node, p.Host.CPUs, p.Host.MemoryBytes>>20)
 }
