@@ -62,6 +62,8 @@ func Trusting(certificate []byte) (http.RoundTripper, error) {
 	own = own.Clone()
 	own.Proxy = nil // The depot is in the cluster.
 	own.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	// The other end of a connection may be gone with its node.
+	own.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
 	return own, nil
 }
 

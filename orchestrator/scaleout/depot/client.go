@@ -11,8 +11,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
+)
+
+// How long one call may take: a connection whose other end is gone with its node tells nothing for much longer. An object may have to
+// pass a slow line.
+const (
+	listTimeout   = 30 * time.Second
+	objectTimeout = 5 * time.Minute
 )
 
 // Client speaks to a depot. It implements blob.Store.
@@ -55,6 +63,8 @@ func (c *Client) Get(ctx context.Context, key string) ([]byte, error) {
 
 // List implements blob.Store.
 func (c *Client) List(ctx context.Context, prefix string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	data, _, err := c.do(ctx, http.MethodGet, keysPath+"?"+url.Values{"prefix": {prefix}}.Encode(), nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", prefix, err)
@@ -79,6 +89,8 @@ func (c *Client) Delete(ctx context.Context, key string) error {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fmt.Errorf("make request: %w", err)
