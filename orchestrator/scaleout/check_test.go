@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client := fake.NewClientset(tc.objects...)
+			client := fake.NewSimpleClientset(tc.objects...)
 			discovery, ok := client.Discovery().(*fakediscovery.FakeDiscovery)
 			require.True(t, ok)
 			discovery.FakedServerVersion = &version.Info{GitVersion: "v1.35.4+k3s1"}
@@ -97,7 +97,7 @@ func TestCheck(t *testing.T) {
 
 func TestServerThatCannotBeReachedIsTheOnlyCheck(t *testing.T) {
 	t.Parallel()
-	client := fake.NewClientset()
+	client := fake.NewSimpleClientset()
 	client.PrependReactor("get", "version", func(clienttesting.Action) (bool, apiruntime.Object, error) {
 		return true, nil, errors.New("connection refused")
 	})

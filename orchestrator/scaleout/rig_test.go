@@ -65,7 +65,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{
-		client: fake.NewClientset(), clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), dir: t.TempDir(),
+		client: fake.NewSimpleClientset(), clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), dir: t.TempDir(),
 		down: map[string]bool{}, play: func(context.Context, results.Key) results.Status { return results.Graded },
 	}
 	r.server = httptest.NewServer(http.HandlerFunc(r.depot))
