@@ -18,7 +18,7 @@ func textTools() map[string]tool {
 	return map[string]tool{
 		"head": head, "tail": tail, "grep": grep, "egrep": grep, "fgrep": grep, "wc": wc, "sort": sortLines, "uniq": uniq,
 		"cut": cut, "tr": tr, "sed": sed, "seq": seq, "expr": expr, "xargs": xargs, "base64": base64Tool,
-		"sha256sum": sum(sha256.New), "md5sum": sum(md5.New), "rev": rev,
+		"sha256sum": sum(sha256.New), "md5sum": sum(md5.New), "rev": rev, "awk": awkTool, "jq": jq,
 	}
 }
 
