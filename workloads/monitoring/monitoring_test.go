@@ -40,7 +40,7 @@ func TestObjects(t *testing.T) {
 			require.NoError(t, err)
 			cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
 			require.NoError(t, err)
-			require.Len(t, cfg.ScrapeConfigs, 5)
+			require.Len(t, cfg.ScrapeConfigs, 6)
 			return
 		}
 	}

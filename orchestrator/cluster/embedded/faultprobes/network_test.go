@@ -105,6 +105,7 @@ func TestConntrackTableFull(t *testing.T) {
 	t.Cleanup(func() { size(context.Background(), 32768, 131072) })
 	size(t.Context(), 1, 10)
 	s.Misses("availability")
+	s.Value("conntrack entries used", "max(node_nf_conntrack_entries / node_nf_conntrack_entries_limit)", func(v float64) bool { return v > 0.75 })
 	size(t.Context(), 32768, 131072)
 	s.Healthy()
 }
