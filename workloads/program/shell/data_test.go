@@ -99,6 +99,29 @@ func TestJq(t *testing.T) {
 	}
 }
 
+func TestSysctl(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	for name, value := range map[string]string{"kernel/shm_rmid_forced": "1\n", "net/ipv4/ip_local_port_range": "32768\t60999\n"} {
+		file := filepath.Join(b.root, "proc/sys", name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(value), 0o600))
+	}
+	require.Zero(t, b.run(t, "sysctl", "kernel.shm_rmid_forced"))
+	require.Equal(t, "kernel.shm_rmid_forced = 1\n", b.out.String())
+	require.Zero(t, b.run(t, "/bin/sysctl", "-n", "net/ipv4/ip_local_port_range"))
+	require.Equal(t, "32768\t60999\n", b.out.String())
+	require.Zero(t, b.run(t, "sysctl", "-a"))
+	require.Equal(t, "kernel.shm_rmid_forced = 1\nnet.ipv4.ip_local_port_range = 32768\t60999\n", b.out.String())
+	for argument, want := range map[string]string{
+		"kernel.nothing": "sysctl: error: 'kernel.nothing' is an unknown key", "kernel.shm_rmid_forced=0": "Read-only file system", "../../etc/passwd": "is an unknown key",
+	} {
+		require.Equal(t, 1, b.run(t, "sysctl", argument))
+		require.Contains(t, b.err.String(), want)
+	}
+	require.Zero(t, b.run(t, "sysctl", "-e", "kernel.nothing"))
+}
+
 // TestJqClock: now is the container's time, which may be wrong on purpose.
 func TestJqClock(t *testing.T) {
 	t.Parallel()

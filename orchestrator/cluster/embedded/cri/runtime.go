@@ -43,6 +43,18 @@ type PodNetwork struct {
 	// Sysctls are those of the pod's security context.
 	Sysctls     map[string]string
 	HostNetwork bool
+	// HostPorts are the ports of the node that its containers ask for.
+	HostPorts []HostPort
+}
+
+// HostPort is a port of the node that leads to a container's.
+type HostPort struct {
+	// Protocol is TCP, UDP or SCTP.
+	Protocol string
+	// Address is the node's address that it is on; "" means all.
+	Address string
+	// Port is the node's, To the container's.
+	Port, To int32
 }
 
 // Network makes and removes pods. It is safe for concurrent use.

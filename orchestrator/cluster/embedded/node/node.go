@@ -45,6 +45,9 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := os.WriteFile(p.resolvConf, nil, 0o644); err != nil {
 		return fmt.Errorf("write resolver configuration of node %s: %w", name, err)
 	}
+	if err := writeHosts(p.host, n); err != nil {
+		return fmt.Errorf("write hosts file of node %s: %w", name, err)
+	}
 	netw, err := network.New(networkConfig(cluster, n, log))
 	if err != nil {
 		return fmt.Errorf("start network of node %s: %w", name, err)
