@@ -13,15 +13,15 @@ type TCPSettings struct {
 	Receive, Send BufferSizes
 }
 
-// DefaultTCP are the settings of a pod that sets nothing. Its timeout is shorter than Linux's 60 s, since every connection that waits keeps an
+// defaultTCP are the settings of a pod that sets nothing. Its timeout is shorter than Linux's 60 s, since every connection that waits keeps an
 // endpoint, for every pod in one process.
-func DefaultTCP() TCPSettings {
+func defaultTCP() TCPSettings {
 	sizes := BufferSizes{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}
 	return TCPSettings{FinTimeout: 20 * time.Second, Receive: sizes, Send: sizes}
 }
 
 func (s TCPSettings) orDefault() TCPSettings {
-	d := DefaultTCP()
+	d := defaultTCP()
 	if s.FinTimeout == 0 {
 		s.FinTimeout = d.FinTimeout
 	}
@@ -33,6 +33,3 @@ func (s TCPSettings) orDefault() TCPSettings {
 	}
 	return s
 }
-
-// DefaultLocalPorts are the ports for connections that name none, in a pod that sets no others.
-func DefaultLocalPorts() PortRange { return localPorts }
