@@ -215,8 +215,7 @@ func (w *world) expect(p probe, allowed func(from, to string) bool) {
 // set is some of the nine pods.
 type set func(name string) bool
 
-func everybody(string) bool { return true }
-func nobody(string) bool    { return false }
+func nobody(string) bool { return false }
 
 // in are the pods of namespaces.
 func in(letters string) set {
