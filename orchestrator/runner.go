@@ -20,11 +20,15 @@ import (
 )
 
 // Run plays every trial of the configuration and returns the summary of the run, which is also in the run directory. The
-// error is for what ended the run itself: bad names, an unwritable directory, an interruption. Trials that failed are in
-// the summary. Finished trials are on the disk whatever happens.
+// error is for what ended the run itself: bad names, a problem that the clusters cannot have (see RunConfig.SkipInfeasible), an unwritable
+// directory, an interruption. Trials that failed are in the summary. Finished trials are on the disk whatever happens.
 func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, error) {
 	config.defaults()
 	r = r.withDefaults()
+	config, err := r.leaveOut(config)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.validate(config); err != nil {
 		return nil, err
 	}
@@ -152,7 +156,7 @@ func (r *Runner) describe(config RunConfig, planned int) results.Run {
 	}
 	run := results.Run{
 		ID: id, Scenario: config.Scenario, Argv: config.Argv, Config: config.Config, Problems: slices.Clone(config.Problems),
-		Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
+		LeftOut: config.LeftOut, Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
 		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Executor: config.Executor, Concurrency: config.Concurrency,
 		InfraRetries: config.InfraRetries, TimeoutMultiplier: config.TimeoutMultiplier, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
 		Digests: r.digests(config), ProblemVersions: map[string]int{},

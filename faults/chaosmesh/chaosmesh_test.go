@@ -144,20 +144,29 @@ func load(text string) (*faults.Catalog, error) {
 	return faults.LoadCatalog(faults.Source{FS: fstest.MapFS{"plain/fault.yaml": {Data: []byte(text)}}, Prefix: "pack"})
 }
 
-// TestRequirements: what Chaos Mesh needs programs of its own for is required without the file's saying so.
+// TestRequirements: what Chaos Mesh needs programs of its own for, or a packet scheduler of the kernel, is required without the file's saying so.
 func TestRequirements(t *testing.T) {
 	t.Parallel()
 	dns := strings.NewReplacer("NetworkChaos", "DNSChaos", "action: delay", "action: error", "    delay: {latency: 10ms}\n", "")
+	action := func(name, parameters string) string {
+		return strings.NewReplacer("action: delay", "action: "+name, "delay: {latency: 10ms}", parameters).Replace(plain)
+	}
 	for text, want := range map[string][]string{
-		plain:              nil,
-		dns.Replace(plain): {faults.DNSChaos},
+		plain:                                {faults.Netem},
+		action("loss", "loss: {loss: '10'}"): {faults.Netem},
+		action("corrupt", "corrupt: {corrupt: '10'}"):                                   {faults.Netem},
+		action("duplicate", "duplicate: {duplicate: '10'}"):                             {faults.Netem},
+		action("netem", "rate: {rate: 1mbps}"):                                          {faults.Netem},
+		action("bandwidth", "bandwidth: {rate: 1mbps, limit: 20971520, buffer: 10000}"): {faults.TBF},
+		action("partition", "direction: both"):                                          nil,
+		dns.Replace(plain):                                                              {faults.DNSChaos},
 		strings.Replace(dns.Replace(plain), "type: chaosmesh", "type: chaosmesh\nrequires: [node-failure, dns-chaos]", 1): {faults.NodeFailure, faults.DNSChaos},
 	} {
 		c, err := load(text)
 		require.NoError(t, err)
 		entry, err := c.Get("plain")
 		require.NoError(t, err)
-		require.Equal(t, want, entry.Requires)
+		require.Equal(t, want, entry.Requires, text)
 	}
 }
 

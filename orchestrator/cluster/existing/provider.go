@@ -63,9 +63,10 @@ var (
 )
 
 // Capabilities implements cluster.Capable. Nodes of somebody else's cluster do not fail for an exercise, and what is not in the
-// trial's namespaces is left alone. What Chaos Mesh can do there is its own matter; where a run installs it, it has no DNS server.
+// trial's namespaces is left alone. What Chaos Mesh can do there is its own matter; where a run installs it, it has no DNS server. What the kernels
+// of the nodes can do shows when a fault is injected only: to try it beforehand takes rights on nodes that a run has not and does not want.
 func (p *Provider) Capabilities() []string {
-	out := []string{faults.HTTPChaos, faults.IOChaos}
+	out := []string{faults.HTTPChaos, faults.IOChaos, faults.Netem, faults.TBF}
 	if p.AllowCordon {
 		out = append(out, faults.NodeScheduling)
 	}

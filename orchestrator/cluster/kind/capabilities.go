@@ -12,10 +12,10 @@ func chaosKinds() map[string]string {
 }
 
 // Capabilities implements cluster.Capable: all but what containers on one machine share, the clock, what they have none of, devices, and what
-// the images of Chaos Mesh lack.
+// the images of Chaos Mesh or the kernel lack. The kernel is taken to have everything until Prepare or Check has looked.
 func (p *Provider) Capabilities() []string {
 	out := []string{faults.NodeFailure, faults.KubeletFailure, faults.NodeScheduling, faults.SystemNamespace, faults.CustomMetrics}
-	for _, name := range []string{faults.HTTPChaos, faults.IOChaos, faults.DNSChaos} {
+	for _, name := range append([]string{faults.HTTPChaos, faults.IOChaos, faults.DNSChaos}, schedulers()...) {
 		if p.WhyNot(name) == "" {
 			out = append(out, name)
 		}
@@ -33,6 +33,10 @@ func (p *Provider) WhyNot(capability string) string {
 	case faults.DNSChaos:
 		if !p.Chaos.DNSServer {
 			return "the DNS server of Chaos Mesh is not installed"
+		}
+	case faults.Netem, faults.TBF:
+		if why := p.kernel.whyNot(capability); why != "" {
+			return "the kernel of the nodes does not have it: " + why
 		}
 	}
 	if kind, ok := chaosKinds()[capability]; ok && slices.Contains(p.Chaos.Lacks(), kind) {

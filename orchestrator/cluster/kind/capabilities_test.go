@@ -22,9 +22,9 @@ func TestCapabilities(t *testing.T) {
 		chaos chaosmesh.Options
 		has   []string
 	}{
-		"release":           {chaosmesh.Options{}, []string{faults.HTTPChaos, faults.IOChaos}},
-		"with a DNS server": {chaosmesh.Options{DNSServer: true}, []string{faults.HTTPChaos, faults.IOChaos, faults.DNSChaos}},
-		"without helpers":   {chaosmesh.Options{Chart: chart}, nil},
+		"release":           {chaosmesh.Options{}, []string{faults.HTTPChaos, faults.IOChaos, faults.Netem, faults.TBF}},
+		"with a DNS server": {chaosmesh.Options{DNSServer: true}, []string{faults.HTTPChaos, faults.IOChaos, faults.DNSChaos, faults.Netem, faults.TBF}},
+		"without helpers":   {chaosmesh.Options{Chart: chart}, []string{faults.Netem, faults.TBF}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

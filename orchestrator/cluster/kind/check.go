@@ -50,15 +50,16 @@ func (p *Provider) Validate(want cluster.Spec) error {
 	return err
 }
 
-// Check looks at everything that so many clusters like want need at the same time. It makes nothing, and pulls no image. Where the engine
-// does not answer, or the request is wrong in itself, what would come after is left out.
+// Check looks at everything that so many clusters like want need at the same time. It pulls no image, and makes nothing but a container of the
+// node image that is gone at once, in which the kernel is tried. Where the engine does not answer, or the request is wrong in itself, what would
+// come after is left out.
 func (p *Provider) Check(ctx context.Context, want cluster.Spec, clusters int) []Check {
-	_, checks, err := p.inspect(ctx, want, clusters)
+	s, checks, err := p.inspect(ctx, want, clusters)
 	if err != nil && len(checks) == 0 {
 		checks = []Check{failed("request", errs.HintOf(err), "%v", err)}
 	}
 	if err == nil {
-		checks = append(checks, p.checkChaos(ctx))
+		checks = append(checks, p.checkKernel(ctx, s), p.checkChaos(ctx))
 	}
 	return checks
 }

@@ -34,7 +34,7 @@ func find(t *testing.T, checks []Check, name string) Check {
 func TestCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare      func(t *testing.T, f *fakeDocker)
-		provider     Provider
+		provider     *Provider
 		want         cluster.Spec
 		clusters     int
 		chart        error
@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		detail, hint string
 	}{
 		"right":       {check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
-		"found by us": {provider: Provider{Engine: "docker"}, check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
+		"found by us": {provider: &Provider{Engine: "docker"}, check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
 		"no rights": {
 			prepare: func(t *testing.T, f *fakeDocker) {
 				t.Helper()
@@ -59,10 +59,10 @@ func TestCheck(t *testing.T) {
 			check: "container engine", required: true, detail: "Cannot connect to the Docker daemon", hint: "start docker",
 		},
 		"not installed": {
-			provider: Provider{Engine: "podman"}, check: "container engine", required: true, detail: "executable file not found", hint: "install podman",
+			provider: &Provider{Engine: "podman"}, check: "container engine", required: true, detail: "executable file not found", hint: "install podman",
 		},
 		"unknown": {
-			provider: Provider{Engine: "dokcer"}, check: "container engine", required: true, detail: `unknown container engine "dokcer"`, hint: `did you mean "docker"?`,
+			provider: &Provider{Engine: "dokcer"}, check: "container engine", required: true, detail: `unknown container engine "dokcer"`, hint: `did you mean "docker"?`,
 		},
 		"old": {
 			prepare: func(t *testing.T, f *fakeDocker) {
@@ -98,7 +98,7 @@ func TestCheck(t *testing.T) {
 		"image":          {check: "node image", ok: true, required: true, detail: DefaultNodeImage},
 		"no image": {
 			prepare:  func(t *testing.T, f *fakeDocker) { t.Helper(); f.remove(t, "image") },
-			provider: Provider{NodeImage: "mine:1"}, check: "node image", detail: "mine:1 is not here yet", hint: "--node-image",
+			provider: &Provider{NodeImage: "mine:1"}, check: "node image", detail: "mine:1 is not here yet", hint: "--node-image",
 		},
 		"name": {want: cluster.Spec{Name: "demo"}, check: "name", ok: true, required: true, detail: `"demo" is free`},
 		"name of what was left": {
@@ -121,8 +121,12 @@ func TestCheck(t *testing.T) {
 			if tc.prepare != nil {
 				tc.prepare(t, f)
 			}
-			tc.provider.chart = func(context.Context, chaosmesh.Options) error { return tc.chart }
-			got := find(t, tc.provider.Check(t.Context(), tc.want, tc.clusters), tc.check)
+			p := tc.provider
+			if p == nil {
+				p = &Provider{}
+			}
+			p.chart = func(context.Context, chaosmesh.Options) error { return tc.chart }
+			got := find(t, p.Check(t.Context(), tc.want, tc.clusters), tc.check)
 			require.Equal(t, tc.ok, got.OK, got.Detail)
 			require.Equal(t, tc.required, got.Required)
 			require.Contains(t, got.Detail, tc.detail)

@@ -50,7 +50,8 @@ type Provider struct {
 	Log   *slog.Logger
 	Clock clock.WithTicker
 
-	mesh mesh // nil means package chaosmesh
+	kernel kernel // what Prepare and Check have found out
+	mesh   mesh   // nil means package chaosmesh
 	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check.
 	chart func(context.Context, chaosmesh.Options) error
 }
@@ -79,10 +80,15 @@ func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, 
 }
 
 // Prepare pulls the node images that clusters like want need and the engine does not have, for as long as ctx lasts: the time that a cluster has
-// to come up is not meant for that. Errors are those of Up, and as there, nothing is made then.
+// to come up is not meant for that. It also finds out, once, what the kernel of the nodes cannot do, which Capabilities and WhyNot say from then
+// on. Errors are those of Up, and as there, nothing is made then.
 func (p *Provider) Prepare(ctx context.Context, want cluster.Spec) error {
 	want.Name = "" // Whether it is free is for Up to see.
-	if _, err := p.prepare(ctx, want); err != nil {
+	s, err := p.prepare(ctx, want)
+	if err == nil {
+		err = p.lookAtKernel(ctx, s)
+	}
+	if err != nil {
 		if errs.PartyOf(err) == "" {
 			err = errs.With(errs.Infra, err)
 		}
