@@ -46,7 +46,8 @@ type clusterFlags struct {
 	// both
 	chart, images string
 
-	set func() (*images.Set, error)
+	set  func() (*images.Set, error)
+	made *kind.Provider
 }
 
 // clusterAnnotation marks the flags of clusterFlags: a command has them as a group.
@@ -178,11 +179,15 @@ func (f *clusterFlags) chaos(a *app) chaosmesh.Options {
 	return chaosmesh.Options{Chart: a.localOf(f.chart), Images: a.localOf(f.images), Log: a.logger()}
 }
 
-// kindProvider makes the provider of kind clusters, with the images of the programs.
+// kindProvider is the provider of kind clusters, with the images of the programs. It is one and the same for a command: what it has found out about
+// the machine before the run holds in the run.
 func (f *clusterFlags) kindProvider(a *app) *kind.Provider {
-	return &kind.Provider{
-		Engine: f.engine, NodeImage: f.nodeImage, Config: a.fileOf(f.kindConfig), Images: f.programs(), Chaos: f.chaos(a), Log: a.logger(),
+	if f.made == nil {
+		f.made = &kind.Provider{
+			Engine: f.engine, NodeImage: f.nodeImage, Config: a.fileOf(f.kindConfig), Images: f.programs(), Chaos: f.chaos(a), Log: a.logger(),
+		}
 	}
+	return f.made
 }
 
 // programs are the images of the programs. They are made once: that takes seconds.

@@ -49,7 +49,10 @@ func describeRun(a *app, name string) (description, error) {
 	if err != nil {
 		return description{}, err
 	}
-	var unfinished, resumed []string
+	var unfinished, resumed, left []string
+	for _, l := range d.Run.LeftOut {
+		left = append(left, l.Problem+": "+l.Reason)
+	}
 	for _, k := range killed {
 		unfinished = append(unfinished, k.String())
 	}
@@ -69,7 +72,7 @@ func describeRun(a *app, name string) (description, error) {
 			{Name: "Trials", Value: fmt.Sprintf("%d planned, %d finished, %d scored, %d retried (%s)", s.Planned, s.Finished, s.Scored, s.Retries, results.FormatStatuses(s.Statuses))},
 			{Name: "Torn lines", Value: torn}, {Name: "Version", Value: strings.TrimSpace(d.Run.Tool.Version + " " + d.Run.Tool.Commit)},
 			{Name: "Host", Value: fmt.Sprintf("%s/%s, %d CPUs, %d MiB", d.Run.Host.OS, d.Run.Host.Arch, d.Run.Host.CPUs, d.Run.Host.MemoryBytes>>20)},
-			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Unfinished", Lines: unfinished}, {Name: "Digests", Lines: digests},
+			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Left out", Lines: left}, {Name: "Unfinished", Lines: unfinished}, {Name: "Digests", Lines: digests},
 		},
 	}, nil
 }

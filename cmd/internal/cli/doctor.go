@@ -11,12 +11,13 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 )
 
-const doctorLong = `Look for everything that a run needs. Nothing is started, and nothing is changed.
+const doctorLong = `Look for everything that a run needs. Nothing is started, but for a container that ends at once, and nothing is changed.
 
 For the embedded cluster that is this machine: binaries, memory, disk, ports, limits. With --cluster kind it is the
-container engine: whether it answers and is new enough, memory, disk, the node image. With --cluster existing it is the
-cluster behind --context: whether it can be reached and does not look like production, rights, room, storage. With
---executor kubernetes it is the cluster whose pods are to play the trials.
+container engine: whether it answers and is new enough, memory, disk, the node image and, in a container of that image,
+which packet schedulers the kernel has for faults of the network. With --cluster existing it is the cluster behind
+--context: whether it can be reached and does not look like production, rights, room, storage. With --executor
+kubernetes it is the cluster whose pods are to play the trials.
 
 Exit code 6 when something required is missing.`
 

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -23,8 +24,8 @@ const (
 	ServerImage = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 )
 
-// Netem is the key of ConformanceOptions.Lacks for the queueing discipline that delays and loses packets.
-const Netem = "netem"
+// Netem is the key of ConformanceOptions.Lacks for the packet scheduler that delays and loses packets.
+const Netem = faults.Netem
 
 // ConformanceOptions are what the suite cannot know of a provider.
 type ConformanceOptions struct {

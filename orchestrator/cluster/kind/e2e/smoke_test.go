@@ -13,15 +13,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"gopkg.in/yaml.v3"
 
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/results"
 )
 
 const (
-	// leftOut is the file beside the run that says what was not played, in the form of hack/agreement's causes.
-	leftOut = "left-out.yaml"
 	// chaosProblem is the one problem of the suite that is Chaos Mesh's work on every kernel.
 	chaosProblem = "hotel-node-store-partition"
 	// smokeFirst is about how long a cluster takes to come up and to go, smokeEach one problem with all agents on it.
@@ -52,7 +50,7 @@ func smoke(t *testing.T, b budget) {
 	h.playAll(t, "smoke", playable[:now])
 }
 
-// TestAgreement plays all problems that the kernel allows, and their twins, and keeps the run for hack/agreement: make agreement asks for it. It
+// TestAgreement plays all problems that the clusters can have, and their twins, and keeps the run for hack/agreement: make agreement asks for it. It
 // takes two hours.
 func TestAgreement(t *testing.T) {
 	dir := os.Getenv("GAMEDAY_E2E_RUNS")
@@ -64,9 +62,14 @@ func TestAgreement(t *testing.T) {
 	const id = "kind"
 	require.NoError(t, os.RemoveAll(filepath.Join(h.runs, id)))
 	require.NoError(t, os.MkdirAll(h.runs, 0o755))
-	playable := h.choose(t)
-	h.keepLeftOut(t)
-	h.playAll(t, id, playable, "--twins")
+	h.playAll(t, id, []string{suite}, "--twins", "--skip-infeasible")
+
+	var left []string
+	for _, l := range h.load(t, id).Run.LeftOut {
+		left = append(left, l.Problem)
+		t.Logf("left out: %s: %s", l.Problem, l.Reason)
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(h.impossible(t))), left)
 }
 
 // playAll plays problems with all agents on a kind cluster that is used again and again: one that knows the answers gets everything, one that
@@ -148,30 +151,13 @@ func (h *harness) impossible(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	asked, err := needs(ids)
 	require.NoError(t, err)
-	missing, out := lacks(t), map[string]string{}
-	for id, all := range asked {
-		for _, need := range all {
-			if reason, ok := missing[need]; ok {
-				out[id] = strings.TrimSpace(out[id] + fmt.Sprintf(" The kernel of this machine has no %s (%s).", need, reason))
-			}
+	p, err := prepared()
+	require.NoError(t, err)
+	out := map[string]string{}
+	for id, required := range asked {
+		for _, name := range cluster.Missing(p, required) {
+			out[id] = strings.TrimSpace(fmt.Sprintf("%s It requires %s: %s.", out[id], name, p.WhyNot(name)))
 		}
 	}
 	return out
-}
-
-// keepLeftOut keeps beside the run what the machine cannot play.
-func (h *harness) keepLeftOut(t *testing.T) {
-	t.Helper()
-	type cause struct {
-		Problem string `yaml:"problem"`
-		Missing string `yaml:"missing"`
-		Cause   string `yaml:"cause"`
-	}
-	missing, causes := h.impossible(t), []cause{}
-	for _, id := range slices.Sorted(maps.Keys(missing)) {
-		causes = append(causes, cause{Problem: id, Missing: "kind", Cause: missing[id]})
-	}
-	text, err := yaml.Marshal(map[string]any{"causes": causes})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(h.runs, leftOut), text, 0o644))
 }
