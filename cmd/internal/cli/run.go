@@ -106,6 +106,7 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.Float64Var(&f.multiplier, "timeout-multiplier", 1, "factor on the deadlines of all phases but the agent's")
 	enumFlag(cmd, &f.progress, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
 	flags.BoolVar(&f.skip, "skip-infeasible", false, "leave out problems whose faults the clusters cannot have, and say why; without it such a run is refused")
+	_ = flags.SetAnnotation("skip-infeasible", clusterAnnotation, []string{"true"}) // It is about what a kind of cluster can have.
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the trials and start nothing")
 	_ = cmd.RegisterFlagCompletionFunc("agent", cobra.FixedCompletions(agents.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
