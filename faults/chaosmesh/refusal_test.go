@@ -3,6 +3,7 @@ package chaosmesh_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +15,13 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 )
 
-// refuse has Chaos Mesh report what the kernel said, for whatever is asked of it.
-func (r *rig) refuse(words string) {
+// refuse has Chaos Mesh report what the kernel said, for whatever is asked of it, until the function that it returns is called.
+func (r *rig) refuse(words string) (relent func()) {
+	var over atomic.Bool
 	r.dyn.PrependReactor("list", "networkchaos", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if over.Load() {
+			return false, nil, nil
+		}
 		selector := action.(clienttesting.ListAction).GetListRestrictions().Labels.String()
 		label, value, _ := strings.Cut(selector, "=")
 		event := map[string]any{"type": "Failed", "operation": "Apply", "message": words}
@@ -32,6 +37,7 @@ func (r *rig) refuse(words string) {
 			}}},
 		}, nil
 	})
+	return func() { over.Store(true) }
 }
 
 // TestTheKernelsOwnWords: an injection that the kernel of a node refuses says so, and what can be done.
@@ -42,7 +48,7 @@ func TestTheKernelsOwnWords(t *testing.T) {
 		"unable to flush ip sets: the daemon does not answer":              false,
 	} {
 		r := newRig(t)
-		r.refuse(words)
+		relent := r.refuse(words)
 		r.addPod(t, pod("geo", "geo-a", "node-1"))
 		f := fault(t, "node-slow-network", slow)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -50,5 +56,7 @@ func TestTheKernelsOwnWords(t *testing.T) {
 		cancel()
 		require.ErrorContains(t, err, "(missing: geo-a; Chaos Mesh says: "+words+")")
 		require.Equal(t, hinted, strings.Contains(errs.HintOf(err), "lacks a packet scheduler"), words)
+		relent()
+		require.NoError(t, f.Recover(t.Context(), r.env))
 	}
 }
