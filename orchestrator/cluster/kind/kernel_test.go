@@ -42,8 +42,8 @@ func TestKernel(t *testing.T) {
 			detail: " and tbf (",
 		},
 		// What cannot be told is taken to be there: Chaos Mesh says what is wrong when it injects.
-		"no tc":         {said: "netem 127 sh: tc: not found\n", detail: "tc ended with exit code 127: sh: tc: not found"},
-		"no answer":     {said: "", detail: "it did not say anything about netem"},
+		"no tc":          {said: "netem 127 sh: tc: not found\n", detail: "tc ended with exit code 127: sh: tc: not found"},
+		"no answer":      {said: "", detail: "it did not say anything about netem"},
 		"half an answer": {said: "some warning\nnetem 2 no\n", detail: "it did not say anything about tbf"},
 	} {
 		t.Run(name, func(t *testing.T) {
