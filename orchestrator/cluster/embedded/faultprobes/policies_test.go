@@ -30,12 +30,12 @@ func policyIn(letter, name, spec string) string {
 	return strings.Replace(policy(name, spec), "{name: "+name+"}", "{name: "+name+", namespace: NAME("+letter+")}", 1)
 }
 
-// ingress is a policy for the pods a of its namespace.
-func ingress(name, rules string) string {
+// ingressPolicy is a policy for the pods a of its namespace.
+func ingressPolicy(name, rules string) string {
 	return policy(name, "{podSelector: {matchLabels: {pod: a}}, policyTypes: [Ingress], ingress: ["+rules+"]}")
 }
 
-func egress(name, rules string) string {
+func egressPolicy(name, rules string) string {
 	return policy(name, "{podSelector: {matchLabels: {pod: a}}, policyTypes: [Egress], egress: ["+rules+"]}")
 }
 
@@ -70,59 +70,59 @@ var policyCases = []struct {
 	}},
 	{"deny all egress", []policyStep{{apply: denyEgress, allowed: outOf(in("x"), nobody)}}},
 	{"deny all", []policyStep{{apply: denyAll, allowed: all(into(in("x"), nobody), outOf(in("x"), nobody))}}},
-	{"deny egress of a pod", []policyStep{{apply: egress("deny", ""), allowed: outOf(xa, nobody)}}},
+	{"deny egress of a pod", []policyStep{{apply: egressPolicy("deny", ""), allowed: outOf(xa, nobody)}}},
 	{"allow all", []policyStep{{apply: allowIn, allowed: always}, {probe: tcp81, allowed: always}}},
 	{"pods of the namespace", []policyStep{
-		{apply: denyIngress + ingress("allow", "{from: [{podSelector: {}}]}"), allowed: all(into(both(in("x"), not(xa)), nobody), into(xa, in("x")))},
+		{apply: denyIngress + ingressPolicy("allow", "{from: [{podSelector: {}}]}"), allowed: all(into(both(in("x"), not(xa)), nobody), into(xa, in("x")))},
 	}},
 	{"a pod of the namespace", []policyStep{
-		{apply: ingress("allow", "{from: [{podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("x/b"))},
+		{apply: ingressPolicy("allow", "{from: [{podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("x/b"))},
 	}},
 	{"pods of all namespaces", []policyStep{
-		{apply: denyIngress + ingress("allow", "{from: [{namespaceSelector: {}}]}"), allowed: into(both(in("x"), not(xa)), nobody)},
+		{apply: denyIngress + ingressPolicy("allow", "{from: [{namespaceSelector: {}}]}"), allowed: into(both(in("x"), not(xa)), nobody)},
 	}},
-	{"a namespace", []policyStep{{apply: ingress("allow", "{"+fromY+"}"), allowed: into(xa, in("y"))}}},
+	{"a namespace", []policyStep{{apply: ingressPolicy("allow", "{"+fromY+"}"), allowed: into(xa, in("y"))}}},
 	{"a namespace by the label that all have", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME(y)}}}]}"), allowed: into(xa, in("y"))},
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAME(y)}}}]}"), allowed: into(xa, in("y"))},
 	}},
 	{"expressions for pods", []policyStep{
-		{apply: ingress("allow", "{from: [{podSelector: {matchExpressions: [{key: pod, operator: In, values: [b]}]}}]}"), allowed: into(xa, only("x/b"))},
+		{apply: ingressPolicy("allow", "{from: [{podSelector: {matchExpressions: [{key: pod, operator: In, values: [b]}]}}]}"), allowed: into(xa, only("x/b"))},
 	}},
 	{"expressions for namespaces", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchExpressions: [{key: ns, operator: NotIn, values: [x, z]}, {key: ns, operator: Exists}]}}]}"),
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchExpressions: [{key: ns, operator: NotIn, values: [x, z]}, {key: ns, operator: Exists}]}}]}"),
 			allowed: into(xa, in("y"))},
 	}},
 	{"a namespace or a pod", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}}, {podSelector: {matchLabels: {pod: b}}}]}"),
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}}, {podSelector: {matchLabels: {pod: b}}}]}"),
 			allowed: into(xa, func(p string) bool { return p == "x/b" || in("y")(p) })},
 	}},
 	{"a pod of a namespace", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("y/b"))},
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("y/b"))},
 	}},
 	{"several of each", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchExpressions: [{key: ns, operator: NotIn, values: [x]}]}, podSelector: {matchExpressions: [{key: pod, operator: In, values: [b, c]}]}}]}"),
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchExpressions: [{key: ns, operator: NotIn, values: [x]}]}, podSelector: {matchExpressions: [{key: pod, operator: In, values: [b, c]}]}}]}"),
 			allowed: into(xa, both(in("yz"), called("bc")))},
 	}},
 	{"any of several pods", []policyStep{
-		{apply: ingress("allow", "{from: [{podSelector: {matchLabels: {pod: b}}}, {podSelector: {matchLabels: {pod: c}}}]}"), allowed: into(xa, only("x/b", "x/c"))},
+		{apply: ingressPolicy("allow", "{from: [{podSelector: {matchLabels: {pod: b}}}, {podSelector: {matchLabels: {pod: c}}}]}"), allowed: into(xa, only("x/b", "x/c"))},
 	}},
 	{"no other namespace", []policyStep{
 		{apply: policy("own", "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}"), allowed: into(in("x"), in("x"))},
 	}},
 	{"ports", []policyStep{
-		{apply: ingress("allow", "{"+fromY+", ports: [{port: 81}]}"), probe: tcp81, allowed: into(xa, in("y"))},
+		{apply: ingressPolicy("allow", "{"+fromY+", ports: [{port: 81}]}"), probe: tcp81, allowed: into(xa, in("y"))},
 		{allowed: into(xa, nobody)},
 	}},
 	{"a range of ports", []policyStep{
-		{apply: ingress("allow", "{ports: [{port: 81, endPort: 90}]}"), allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{ports: [{port: 81, endPort: 90}]}"), allowed: into(xa, nobody)},
 		{probe: tcp81, allowed: always},
-		{apply: ingress("allow", "{ports: [{port: 79, endPort: 80}]}"), allowed: always},
+		{apply: ingressPolicy("allow", "{ports: [{port: 79, endPort: 80}]}"), allowed: always},
 		{probe: tcp81, allowed: into(xa, nobody)},
 	}},
 	{"stacked policies", []policyStep{
-		{apply: ingress("allow-81", "{"+fromY+", ports: [{port: 81}]}"), allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow-81", "{"+fromY+", ports: [{port: 81}]}"), allowed: into(xa, nobody)},
 		{probe: tcp81, allowed: into(xa, in("y"))},
-		{apply: ingress("allow-80", "{"+fromY+", ports: [{port: 80}]}"), allowed: into(xa, in("y"))},
+		{apply: ingressPolicy("allow-80", "{"+fromY+", ports: [{port: 80}]}"), allowed: into(xa, in("y"))},
 		{probe: tcp81, allowed: into(xa, in("y"))},
 	}},
 	{"ingress is allowed by any policy", []policyStep{
@@ -132,10 +132,10 @@ var policyCases = []struct {
 		{apply: denyEgress, allowed: outOf(in("x"), nobody)}, {apply: allowOut, allowed: always},
 	}},
 	{"a named port", []policyStep{
-		{apply: ingress("allow", "{ports: [{port: serve-81-tcp}]}"), allowed: into(xa, nobody)}, {probe: tcp81, allowed: always},
+		{apply: ingressPolicy("allow", "{ports: [{port: serve-81-tcp}]}"), allowed: into(xa, nobody)}, {probe: tcp81, allowed: always},
 	}},
 	{"a named port for a namespace", []policyStep{
-		{apply: ingress("allow", "{"+fromY+", ports: [{port: serve-80-tcp}]}"), allowed: into(xa, in("y"))}, {probe: tcp81, allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{"+fromY+", ports: [{port: serve-80-tcp}]}"), allowed: into(xa, in("y"))}, {probe: tcp81, allowed: into(xa, nobody)},
 	}},
 	{"egress to a named port", []policyStep{
 		{apply: policy("allow", "{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: serve-80-tcp}]}]}"), probe: tcp81, allowed: outOf(in("x"), nobody)},
@@ -150,12 +150,12 @@ var policyCases = []struct {
 		{change: func(ctx context.Context, w *world) { w.clear(ctx) }, allowed: always},
 	}},
 	{"a namespace's label changes", []policyStep{
-		{apply: ingress("allow", "{from: [{namespaceSelector: {matchLabels: {ns2: updated}}}]}"), allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns2: updated}}}]}"), allowed: into(xa, nobody)},
 		{change: relabel("y", "ns2", "updated"), allowed: into(xa, in("y"))},
 		{change: relabel("y", "ns2", ""), allowed: into(xa, nobody)},
 	}},
 	{"a client's label changes", []policyStep{
-		{apply: ingress("allow", "{from: [{podSelector: {matchLabels: {pod: b, pod2: updated}}}]}"), allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{from: [{podSelector: {matchLabels: {pod: b, pod2: updated}}}]}"), allowed: into(xa, nobody)},
 		{change: relabel("x/b", "pod2", "updated"), allowed: into(xa, only("x/b"))},
 		{change: relabel("x/b", "pod2", ""), allowed: into(xa, nobody)},
 	}},
@@ -169,31 +169,31 @@ var policyCases = []struct {
   egress: [{to: [{namespaceSelector: {matchLabels: {ns: z}}}]}]}`), allowed: all(into(xa, in("y")), outOf(xa, in("z")))},
 	}},
 	{"the client's side denies", []policyStep{
-		{apply: egress("client", "{to: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}") +
+		{apply: egressPolicy("client", "{to: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}") +
 			policyIn("y", "server", "{podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{namespaceSelector: {}}]}]}"), allowed: outOf(xa, only("y/b"))},
 	}},
-	{"a block", []policyStep{{apply: egress("allow", "{to: [{ipBlock: {cidr: IP(y/b)/32}}]}"), allowed: outOf(xa, only("y/b"))}}},
+	{"a block", []policyStep{{apply: egressPolicy("allow", "{to: [{ipBlock: {cidr: IP(y/b)/32}}]}"), allowed: outOf(xa, only("y/b"))}}},
 	{"all of a block but one", []policyStep{
-		{apply: egress("allow", "{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(y/b)/32]}}]}"), allowed: outOf(xa, not(only("y/b")))},
+		{apply: egressPolicy("allow", "{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(y/b)/32]}}]}"), allowed: outOf(xa, not(only("y/b")))},
 	}},
 	{"excepted here and allowed there", []policyStep{
-		{apply: egress("except", "{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(y/b)/32]}}]}"), allowed: outOf(xa, not(only("y/b")))},
-		{apply: egress("exactly", "{to: [{ipBlock: {cidr: IP(y/b)/32}}]}"), allowed: always},
+		{apply: egressPolicy("except", "{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(y/b)/32]}}]}"), allowed: outOf(xa, not(only("y/b")))},
+		{apply: egressPolicy("exactly", "{to: [{ipBlock: {cidr: IP(y/b)/32}}]}"), allowed: always},
 	}},
 	{"a block of clients", []policyStep{
-		{apply: ingress("allow", "{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(z/c)/32]}}]}"), allowed: into(xa, not(only("z/c")))},
+		{apply: ingressPolicy("allow", "{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [IP(z/c)/32]}}]}"), allowed: into(xa, not(only("z/c")))},
 	}},
 	{"any port of a protocol", []policyStep{
-		{apply: ingress("allow", "{ports: [{protocol: TCP}]}"), probe: udp81, allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{ports: [{protocol: TCP}]}"), probe: udp81, allowed: into(xa, nobody)},
 		{probe: tcp81, allowed: always},
 	}},
 	{"UDP is not TCP", []policyStep{
-		{apply: ingress("allow", "{ports: [{protocol: UDP, port: 81}]}"), probe: tcp81, allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{ports: [{protocol: UDP, port: 81}]}"), probe: tcp81, allowed: into(xa, nobody)},
 		{probe: udp81, allowed: always},
 		{probe: udp80, allowed: into(xa, nobody)},
 	}},
 	{"SCTP is not TCP", []policyStep{
-		{apply: ingress("allow", "{ports: [{protocol: SCTP, port: 80}]}"), allowed: into(xa, nobody)},
+		{apply: ingressPolicy("allow", "{ports: [{protocol: SCTP, port: 80}]}"), allowed: into(xa, nobody)},
 	}},
 	{"egress to DNS", []policyStep{
 		{apply: denyEgress, change: resolves(false), allowed: outOf(in("x"), nobody)},
