@@ -25,7 +25,10 @@ const contextPrefix = "kind-"
 // ClusterOf is what kind calls the cluster of a context of a kubeconfig. It is false for a context that is not kind's.
 func ClusterOf(context string) (string, bool) {
 	name, ok := strings.CutPrefix(context, contextPrefix)
-	return name, ok && name != ""
+	if !ok || name == "" {
+		return "", false
+	}
+	return name, true
 }
 
 // Give puts the images of set on every node of a kind cluster that takes pods, whoever made the cluster; name is what kind calls it.
