@@ -70,7 +70,7 @@ func TestWithin(t *testing.T) {
 	}
 	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.Len(t, cfg.ScrapeConfigs, 5)
+	require.Len(t, cfg.ScrapeConfigs, 6)
 	for _, sc := range cfg.ScrapeConfigs {
 		confined := false
 		for _, r := range sc.MetricRelabelConfigs {
