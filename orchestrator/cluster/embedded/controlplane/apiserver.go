@@ -172,10 +172,14 @@ func waitPath(ctx context.Context, config *rest.Config, path string) error {
 		return fmt.Errorf("build client: %w", err)
 	}
 	return until(ctx, "GET "+path, func(ctx context.Context) error {
-		_, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+		_, err := impatient(client.Discovery().RESTClient().Get().AbsPath(path)).DoRaw(ctx)
 		return err
 	})
 }
+
+// impatient makes a request fail where the server asks to come again later. Until all of its paths are there an API server answers
+// 503 and asks for 5 s, which clients wait without a word; until asks again much sooner.
+func impatient(r *rest.Request) *rest.Request { return r.MaxRetries(0) }
 
 // until calls f until it returns nil, at most for waitTimeout. The error says what f last said.
 func until(ctx context.Context, what string, f func(context.Context) error) error {

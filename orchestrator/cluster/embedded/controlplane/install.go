@@ -88,7 +88,7 @@ func (p *plane) createCRDs(ctx context.Context, admin *rest.Config) error {
 	// A group's discovery document lists what is established; the definitions themselves are half a megabyte.
 	return until(ctx, "chaos definitions", func(ctx context.Context) error {
 		var served metav1.APIResourceList
-		err := c.RESTClient().Get().AbsPath("/apis", chaosGroup, chaosVersion).Do(ctx).Into(&served)
+		err := impatient(c.RESTClient().Get().AbsPath("/apis", chaosGroup, chaosVersion)).Do(ctx).Into(&served)
 		if err != nil {
 			return err
 		}
