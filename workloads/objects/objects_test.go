@@ -1,11 +1,17 @@
 package objects
 
 import (
+	"context"
 	"testing"
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
 )
 
 func TestExpand(t *testing.T) {
@@ -68,4 +74,33 @@ func TestUnready(t *testing.T) {
 	for _, tc := range tests {
 		require.Equal(t, tc.ready, unready(tc.object) == "", "%v: %s", tc.object.Object, unready(tc.object))
 	}
+}
+
+// TestReadySaysWhy: a wait that is ended names what was missing, although its context is over.
+func TestReadySaysWhy(t *testing.T) {
+	t.Parallel()
+	deployment := func(name string, available int64) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": name, "namespace": "shop"},
+			"spec":   map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": name}}},
+			"status": map[string]any{"availableReplicas": available, "updatedReplicas": available},
+		}}
+	}
+	good, bad, gone := deployment("good", 1), deployment("bad", 0), deployment("gone", 1)
+	d := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme(), good.DeepCopy(), bad.DeepCopy())
+	k := fake.NewClientset(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "bad-1", Namespace: "shop", Labels: map[string]string{"app": "bad"}},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "main", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"}},
+		}}},
+	})
+	require.NoError(t, Set{good}.Ready(t.Context(), d, k))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := Set{good, bad, gone}.Ready(ctx, d, k)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "deployment shop/bad: 0/1 available (pod bad-1: ImagePullBackOff no such image)")
+	require.ErrorContains(t, err, `get deployment shop/gone: deployments.apps "gone" not found`)
+	require.NotContains(t, err.Error(), "shop/good")
 }

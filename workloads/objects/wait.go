@@ -2,7 +2,6 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,37 +17,46 @@ import (
 )
 
 // pollInterval is how often the API server is asked.
-const pollInterval = 200 * time.Millisecond
+const pollInterval = 100 * time.Millisecond
+
+// explainLimit is how long it may take to say what has not become ready.
+const explainLimit = 5 * time.Second
 
 // Ready waits until every Deployment, StatefulSet, DaemonSet and Job of the set is as it should be, or ctx ends; the error
 // then says what is not and why.
 func (s Set) Ready(ctx context.Context, d dynamic.Interface, k kubernetes.Interface) error {
-	var waiting []string
-	var last error
+	workloads := slices.DeleteFunc(slices.Clone(s), func(u *unstructured.Unstructured) bool { return rank(u.GetKind()) != 2 })
+	// A server that starts twenty workloads has better things to do than to describe all of them ten times a second: what is asked for
+	// is the first that is not ready.
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		now := []string{}
-		for _, u := range s {
-			if rank(u.GetKind()) != 2 {
-				continue
-			}
+		for _, u := range workloads {
 			live, err := client(d, u).Get(ctx, u.GetName(), metav1.GetOptions{})
-			if err != nil {
-				last = fmt.Errorf("get %s: %w", Describe(u), err)
-				return false, nil
-			}
-			if why := unready(live); why != "" {
-				now = append(now, Describe(live)+": "+why+podTroubles(ctx, k, live))
+			if err != nil || unready(live) != "" {
+				return false, nil //nolint:nilerr // It is asked again; explain says what it was in the end.
 			}
 		}
-		if ctx.Err() == nil {
-			waiting, last = now, nil
-		}
-		return len(now) == 0, nil
+		return true, nil
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("wait until ready: %w: %s", err, strings.Join(waiting, "; ")), last)
+		return fmt.Errorf("wait until ready: %w: %s", err, workloads.explain(ctx, d, k))
 	}
 	return nil
+}
+
+// explain says of each workload what it lacks and why, although ctx has ended.
+func (s Set) explain(ctx context.Context, d dynamic.Interface, k kubernetes.Interface) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), explainLimit)
+	defer cancel()
+	var out []string
+	for _, u := range s {
+		live, err := client(d, u).Get(ctx, u.GetName(), metav1.GetOptions{})
+		if err != nil {
+			out = append(out, fmt.Sprintf("get %s: %v", Describe(u), err))
+		} else if why := unready(live); why != "" {
+			out = append(out, Describe(live)+": "+why+podTroubles(ctx, k, live))
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // unready says what a workload lacks, or "".
