@@ -32,6 +32,7 @@ spec:
 
 // TestSchedulePolicies: what a schedule keeps of the past, and when it makes nothing.
 func TestSchedulePolicies(t *testing.T) {
+	t.Parallel()
 	r := fixture.Rig(t)
 	r.Apply(victims)
 	r.Available("tikv")
@@ -178,9 +179,9 @@ func isTrue(o unstructured.Unstructured, kind string) bool {
 	})
 }
 
-// period is how far apart the times of these schedules are, deadline how late they may be.
+// period is how far apart the times of these schedules are, deadline how late they may be. Both are in seconds.
 const (
-	period   = 20
+	period   = 15
 	deadline = 2
 )
 
@@ -208,7 +209,7 @@ spec:
 		now := time.Now()
 		missed := now.Truncate(period * time.Second).After(created)
 		since := now.Sub(now.Truncate(period * time.Second))
-		return missed && since > 2*deadline*time.Second && since < period/2*time.Second, now.String()
+		return missed && since > (deadline+1)*time.Second && since < period/2*time.Second, now.String()
 	})
 	require.Empty(r.T, made(r, "NetworkChaos", "late"))
 	require.Empty(r.T, made(r, "NetworkChaos", "punctual"))

@@ -1,4 +1,4 @@
-package faultprobes
+package policies
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// policyStep changes the policies, or what they select, and says who reaches whom then.
+// policyStep changes the policies, or what they select, and says who reaches whom then. One that changes nothing is another probe of what the step
+// before it has made.
 type policyStep struct {
 	// apply are manifests, in namespace x where they name none.
 	apply string
@@ -40,7 +41,8 @@ func egressPolicy(name, rules string) string {
 }
 
 var (
-	tcp81, udp80, udp81 = probe{port: 81}, probe{port: 80, udp: true}, probe{port: 81, udp: true}
+	tcp80, tcp81 = probe{port: 80}, probe{port: 81}
+	udp80, udp81 = probe{port: 80, udp: true}, probe{port: 81, udp: true}
 
 	xa     = only("x/a")
 	always = func(string, string) bool { return true }
@@ -218,30 +220,53 @@ func resolves(can bool) func(context.Context, *world) {
 func TestNetworkPolicies(t *testing.T) {
 	w := newWorld(t)
 	t.Run("no policy", func(t *testing.T) {
-		for _, p := range []probe{{port: 80}, tcp81, udp80, udp81} {
-			w.with(t).expect(p, always)
-		}
+		w.with(t).expect(reach{tcp80, always}, reach{tcp81, always}, reach{udp80, always}, reach{udp81, always})
 	})
 	for _, tc := range policyCases {
 		t.Run(tc.name, func(t *testing.T) {
 			w := w.with(t)
 			t.Cleanup(func() { w.clear(context.WithoutCancel(t.Context())) })
-			for _, step := range tc.steps {
-				if step.apply != "" {
-					w.In(w.spaces["x"]).Apply(w.fill(step.apply))
-				}
-				if step.change != nil {
-					step.change(t.Context(), w)
-				}
-				p := step.probe
-				if p.port == 0 {
-					p.port = 80
-				}
-				w.expect(p, step.allowed)
+			for len(tc.steps) > 0 {
+				w.change(t.Context(), tc.steps[0])
+				n := probes(tc.steps)
+				w.expect(reachesOf(tc.steps[:n])...)
+				tc.steps = tc.steps[n:]
 			}
 		})
 	}
-	t.Run("no policy any more", func(t *testing.T) { w.with(t).expect(probe{port: 80}, always) })
+	t.Run("no policy any more", func(t *testing.T) { w.with(t).expect(reach{tcp80, always}) })
+}
+
+// change makes what a step changes.
+func (w *world) change(ctx context.Context, step policyStep) {
+	w.T.Helper()
+	if step.apply != "" {
+		w.In(w.spaces["x"]).Apply(w.fill(step.apply))
+	}
+	if step.change != nil {
+		step.change(ctx, w)
+	}
+}
+
+// probes is how many of the steps are about what the first one makes.
+func probes(steps []policyStep) int {
+	n := 1
+	for n < len(steps) && steps[n].apply == "" && steps[n].change == nil {
+		n++
+	}
+	return n
+}
+
+func reachesOf(steps []policyStep) []reach {
+	var out []reach
+	for _, step := range steps {
+		p := step.probe
+		if p.port == 0 {
+			p = tcp80
+		}
+		out = append(out, reach{p, step.allowed})
+	}
+	return out
 }
 
 // TestPoliciesThatAreNone: the API server refuses what no policy can say.

@@ -1,4 +1,4 @@
-package faultprobes
+package network
 
 import (
 	"context"

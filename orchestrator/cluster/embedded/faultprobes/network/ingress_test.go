@@ -1,4 +1,4 @@
-package faultprobes
+package network
 
 import (
 	"context"
@@ -128,14 +128,11 @@ func requests(host, status string) string {
 	return fmt.Sprintf(`sum(rate(nginx_ingress_controller_requests{host=%q,status=~%q}[6s])) or vector(0)`, host, status)
 }
 
-func some(v float64) bool { return v > 0 }
-func none(v float64) bool { return v == 0 }
-
 // served waits until the users of a host get what they ask for, and nothing else.
 func served(s *clustertest.Site, host string) {
 	s.T.Helper()
-	s.Value("requests that succeed for "+host, requests(host, "200"), some)
-	s.Value("no request that fails for "+host, requests(host, "[45].."), none)
+	s.Value("requests that succeed for "+host, requests(host, "200"), clustertest.Some)
+	s.Value("no request that fails for "+host, requests(host, "[45].."), clustertest.None)
 }
 
 // patchIngress changes the first backend of the Ingress.
@@ -155,22 +152,22 @@ func TestIngress(t *testing.T) {
 	t.Run("a service that is not", func(t *testing.T) {
 		s := s.With(t)
 		patchIngress(t.Context(), s, "name", "frontned")
-		s.Value("errors", requests(plainHost, "503"), some)
-		s.Value("an ingress without a service", `nginx_ingress_controller_orphan_ingress{ingress="front",type="no-service"}`, some)
+		s.Value("errors", requests(plainHost, "503"), clustertest.Some)
+		s.Value("an ingress without a service", `nginx_ingress_controller_orphan_ingress{ingress="front",type="no-service"}`, clustertest.Some)
 		patchIngress(t.Context(), s, "name", "frontend")
 		served(s, plainHost)
 	})
 	t.Run("a port that is not", func(t *testing.T) {
 		s := s.With(t)
 		patchIngress(t.Context(), s, "port/name", "web")
-		s.Value("errors", requests(plainHost, "503"), some)
+		s.Value("errors", requests(plainHost, "503"), clustertest.Some)
 		patchIngress(t.Context(), s, "port/name", "http")
 		served(s, plainHost)
 	})
 	t.Run("the certificate is gone", func(t *testing.T) {
 		s := s.With(t)
 		require.NoError(t, s.Kube.CoreV1().Secrets(s.Namespace).Delete(t.Context(), "front-tls", metav1.DeleteOptions{}))
-		s.Value("no request over HTTPS", requests(secureHost, ".*"), none)
+		s.Value("no request over HTTPS", requests(secureHost, ".*"), clustertest.None)
 		s.Event("Ingress", "front", "SecretNotUsable", "the default certificate is used for "+secureHost)
 		a.put(t.Context(), s, time.Now().AddDate(0, 1, 0))
 		served(s, secureHost)
@@ -178,8 +175,8 @@ func TestIngress(t *testing.T) {
 	t.Run("the certificate has ended", func(t *testing.T) {
 		s := s.With(t)
 		a.put(t.Context(), s, time.Now().Add(-time.Minute))
-		s.Value("a certificate that has ended", fmt.Sprintf(`time() - nginx_ingress_controller_ssl_expire_time_seconds{host=%q}`, secureHost), some)
-		s.Value("no request over HTTPS", requests(secureHost, ".*"), none)
+		s.Value("a certificate that has ended", fmt.Sprintf(`time() - nginx_ingress_controller_ssl_expire_time_seconds{host=%q}`, secureHost), clustertest.Some)
+		s.Value("no request over HTTPS", requests(secureHost, ".*"), clustertest.None)
 		a.put(t.Context(), s, time.Now().AddDate(0, 1, 0))
 		served(s, secureHost)
 	})

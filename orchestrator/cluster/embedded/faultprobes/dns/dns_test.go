@@ -1,4 +1,4 @@
-package faultprobes
+package dns
 
 import (
 	"context"
@@ -18,11 +18,11 @@ const clusterDNS = "k8s-app=kube-dns"
 // TestDNSScaledToZero: connections are made anew all the time, and then nobody is found.
 func TestDNSScaledToZero(t *testing.T) {
 	s := fixture.Site(t, rate)
-	t.Cleanup(func() { scale(context.Background(), s, metav1.NamespaceSystem, "coredns", 2) })
-	scale(t.Context(), s, metav1.NamespaceSystem, "coredns", 0)
+	t.Cleanup(func() { s.In(metav1.NamespaceSystem).Scale(context.Background(), "coredns", 2) })
+	s.In(metav1.NamespaceSystem).Scale(t.Context(), "coredns", 0)
 	s.Misses("availability")
 	s.Value("no replica of CoreDNS", `kube_deployment_status_replicas_available{namespace="kube-system",deployment="coredns"}`, func(v float64) bool { return v == 0 })
-	scale(t.Context(), s, metav1.NamespaceSystem, "coredns", 2)
+	s.In(metav1.NamespaceSystem).Scale(t.Context(), "coredns", 2)
 	s.Healthy()
 }
 

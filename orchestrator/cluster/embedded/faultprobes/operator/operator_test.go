@@ -1,4 +1,4 @@
-package faultprobes
+package operator
 
 import (
 	"context"
@@ -92,8 +92,8 @@ func (o operated) ready() {
 // served waits until the service finds what it looks for in its cache, and never fails to look.
 func (o operated) served() {
 	o.T.Helper()
-	o.Value("hits of the cache", lookups("hit"), some)
-	o.Value("no failure of the cache", lookups("error"), none)
+	o.Value("hits of the cache", lookups("hit"), clustertest.Some)
+	o.Value("no failure of the cache", lookups("error"), clustertest.None)
 }
 
 // lookups is the rate of the service's look-ups with a result. It is 0, and not nothing, while there are none.
@@ -120,20 +120,20 @@ func TestOperator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := o.with(t)
 			o.patch(mistake.spec)
-			o.Value("failures of the operator", failures, some)
+			o.Value("failures of the operator", failures, clustertest.Some)
 			o.condition("Reconciled", "False", mistake.words)
 			o.Event("Cache", "rates", "ReconcileFailed", mistake.words)
 			o.patch(mistake.repair)
 			o.ready()
-			o.Value("no failure of the operator", failures, none)
+			o.Value("no failure of the operator", failures, clustertest.None)
 		})
 	}
 	t.Run("servers that may not be root and are", func(t *testing.T) {
 		o := o.with(t)
 		o.patch(`{"securityContext":{"runAsNonRoot":true}}`)
-		o.Value("failures of the cache", lookups("error"), some)
+		o.Value("failures of the cache", lookups("error"), clustertest.Some)
 		o.Value("a container that cannot be made",
-			`kube_pod_container_status_waiting_reason{namespace="hotel",pod="rates-0",reason="CreateContainerConfigError"}`, some)
+			`kube_pod_container_status_waiting_reason{namespace="hotel",pod="rates-0",reason="CreateContainerConfigError"}`, clustertest.Some)
 		o.patch(`{"securityContext":null}`)
 		o.condition("Reconciled", "True", "")
 		o.lose()
@@ -143,8 +143,8 @@ func TestOperator(t *testing.T) {
 	t.Run("more servers than there is room for", func(t *testing.T) {
 		o := o.with(t)
 		o.patch(`{"replicas":2000,"resources":{"requests":{"cpu":"2"}}}`)
-		o.Value("servers that are missing", `kube_statefulset_replicas{statefulset="rates"} - kube_statefulset_status_replicas_ready{statefulset="rates"}`, some)
-		o.Value("a server without a node", `sum(kube_pod_status_phase{namespace="hotel",pod=~"rates-.*",phase="Pending"})`, some)
+		o.Value("servers that are missing", `kube_statefulset_replicas{statefulset="rates"} - kube_statefulset_status_replicas_ready{statefulset="rates"}`, clustertest.Some)
+		o.Value("a server without a node", `sum(kube_pod_status_phase{namespace="hotel",pod=~"rates-.*",phase="Pending"})`, clustertest.Some)
 		o.condition("Ready", "False", "of 2000 replicas")
 		o.patch(`{"replicas":1,"resources":{"requests":{"cpu":"20m"}}}`)
 		o.ready()
@@ -154,8 +154,8 @@ func TestOperator(t *testing.T) {
 		o := o.with(t)
 		o.remove()
 		o.Create(managed + "  storage: {className: ultra-fast, size: 16Mi}\n")
-		o.Value("failures of the cache", lookups("error"), some)
-		o.Value("a claim without a volume", `kube_persistentvolumeclaim_status_phase{namespace="hotel",persistentvolumeclaim="data-rates-0",phase="Pending"}`, some)
+		o.Value("failures of the cache", lookups("error"), clustertest.Some)
+		o.Value("a claim without a volume", `kube_persistentvolumeclaim_status_phase{namespace="hotel",persistentvolumeclaim="data-rates-0",phase="Pending"}`, clustertest.Some)
 		o.remove()
 		require.NoError(t, o.Kube.CoreV1().PersistentVolumeClaims(o.Namespace).Delete(t.Context(), "data-rates-0", metav1.DeleteOptions{}))
 		o.Create(managed)
@@ -164,13 +164,13 @@ func TestOperator(t *testing.T) {
 	})
 	t.Run("rights are taken away", func(t *testing.T) {
 		o := o.with(t)
-		o.Value("no failure of the operator", failures, none)
+		o.Value("no failure of the operator", failures, clustertest.None)
 		bindings := o.Kube.RbacV1().ClusterRoleBindings()
 		before, err := bindings.Get(t.Context(), cacheoperator.Name, metav1.GetOptions{})
 		require.NoError(t, err)
 		require.NoError(t, bindings.Delete(t.Context(), before.Name, metav1.DeleteOptions{}))
 		o.patch(`{"maxMemory":"8Mi"}`)
-		o.Value("failures of the operator", failures, some)
+		o.Value("failures of the operator", failures, clustertest.Some)
 		before.ResourceVersion = ""
 		_, err = bindings.Create(t.Context(), before, metav1.CreateOptions{})
 		require.NoError(t, err)
@@ -185,9 +185,9 @@ func TestOperator(t *testing.T) {
 			require.NoError(t, err)
 		}
 		image(cacheoperator.Image + "-typo")
-		o.Value("no operator", `kube_deployment_status_replicas_available{namespace="cache-operator",deployment="cache-operator"}`, none)
+		o.Value("no operator", `kube_deployment_status_replicas_available{namespace="cache-operator",deployment="cache-operator"}`, clustertest.None)
 		o.patch(`{"replicas":2}`)
-		o.Value("the image missed", `kube_pod_container_status_waiting_reason{namespace="cache-operator",reason=~"ErrImagePull|ImagePullBackOff"}`, some)
+		o.Value("the image missed", `kube_pod_container_status_waiting_reason{namespace="cache-operator",reason=~"ErrImagePull|ImagePullBackOff"}`, clustertest.Some)
 		image(cacheoperator.Image)
 		o.ready()
 		o.Value("both servers", `kube_statefulset_status_replicas_ready{statefulset="rates"}`, func(v float64) bool { return v == 2 })

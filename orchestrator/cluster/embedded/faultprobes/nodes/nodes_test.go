@@ -1,4 +1,4 @@
-package faultprobes
+package nodes
 
 import (
 	"context"

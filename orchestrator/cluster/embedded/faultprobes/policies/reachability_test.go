@@ -1,4 +1,4 @@
-package faultprobes
+package policies
 
 import (
 	"context"
@@ -144,34 +144,49 @@ func (p probe) String() string {
 	return fmt.Sprintf("TCP %d", p.port)
 }
 
-// script tries to reach every other pod at once, and prints the names of those that answer. Port 80 is reached through the Services.
-func (w *world) script(from string, p probe) string {
+// reach is who reaches whom by a probe.
+type reach struct {
+	probe   probe
+	allowed func(from, to string) bool
+}
+
+// patience is how long a pod waits for an answer, in seconds: a packet that a policy drops is not answered at all.
+const patience = 1
+
+// script tries to reach every other pod by every probe at once, and prints for each that answers the probe's number and the pod's name. Port 80 is
+// reached through the Services.
+func (w *world) script(from string, reaches []reach) string {
 	var b strings.Builder
-	for _, to := range nine {
-		if to == from {
-			continue
+	for i, r := range reaches {
+		for _, to := range nine {
+			if to == from {
+				continue
+			}
+			address := w.pods[to]
+			if r.probe.port == 80 {
+				address = w.services[to]
+			}
+			try := fmt.Sprintf("nc -z -w %d %s %d", patience, address, r.probe.port)
+			if r.probe.udp {
+				try = fmt.Sprintf(`[ -n "$(printf hostname | nc -u -w %d %s %d)" ]`, patience, address, r.probe.port)
+			}
+			fmt.Fprintf(&b, "{ %s && echo %s; } 2>/dev/null &\n", try, answer(i, to))
 		}
-		address := w.pods[to]
-		if p.port == 80 {
-			address = w.services[to]
-		}
-		try := fmt.Sprintf("nc -z -w 2 %s %d", address, p.port)
-		if p.udp {
-			try = fmt.Sprintf(`[ -n "$(printf hostname | nc -u -w 1 %s %d)" ]`, address, p.port)
-		}
-		fmt.Fprintf(&b, "{ %s && echo %s; } 2>/dev/null &\n", try, to)
 	}
 	return b.String() + "wait\nexit 0\n"
 }
 
+// answer is what is printed when a pod answers a probe.
+func answer(probe int, to string) string { return fmt.Sprintf("%d:%s", probe, to) }
+
 // reachable asks all pods at once, and draws what they reach.
-func (w *world) reachable(ctx context.Context, p probe) (string, error) {
+func (w *world) reachable(ctx context.Context, reaches []reach) (string, error) {
 	answers := make([][]string, len(nine))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, from := range nine {
 		r, pod := w.of(from)
 		g.Go(func() error {
-			out, _, err := r.TryExec(ctx, pod, "sh", "-c", w.script(from, p))
+			out, _, err := r.TryExec(ctx, pod, "sh", "-c", w.script(from, reaches))
 			answers[i] = strings.Fields(out)
 			return err
 		})
@@ -179,7 +194,22 @@ func (w *world) reachable(ctx context.Context, p probe) (string, error) {
 	if err := g.Wait(); err != nil {
 		return "", err
 	}
-	return draw(func(from, to string) bool { return slices.Contains(answers[slices.Index(nine, from)], to) }), nil
+	var seen []reach
+	for i, r := range reaches {
+		seen = append(seen, reach{r.probe, func(from, to string) bool {
+			return slices.Contains(answers[slices.Index(nine, from)], answer(i, to))
+		}})
+	}
+	return drawAll(seen), nil
+}
+
+// drawAll draws who reaches whom by each probe.
+func drawAll(reaches []reach) string {
+	var b strings.Builder
+	for _, r := range reaches {
+		b.WriteString("\n" + r.probe.String() + draw(r.allowed))
+	}
+	return b.String()
 }
 
 // draw draws who reaches whom: a row for each pod, a column for each that it may reach. A pod always reaches itself, which is not asked.
@@ -200,16 +230,16 @@ func draw(reaches func(from, to string) bool) string {
 	return b.String()
 }
 
-// expect waits until the pods reach each other as allowed says.
-func (w *world) expect(p probe, allowed func(from, to string) bool) {
+// expect waits until the pods reach each other as they should, by all probes at the same time.
+func (w *world) expect(reaches ...reach) {
 	w.T.Helper()
-	want := draw(allowed)
+	want := drawAll(reaches)
 	began := time.Now()
-	w.Eventually(p.String()+" reaches as it should:"+want, func() (bool, string) {
-		got, err := w.reachable(w.T.Context(), p)
+	w.Eventually("pods reach each other as they should:"+want, func() (bool, string) {
+		got, err := w.reachable(w.T.Context(), reaches)
 		return err == nil && got == want, fmt.Sprint(got, err)
 	})
-	w.T.Logf("%s after %s", p, time.Since(began).Round(time.Millisecond))
+	w.T.Logf("%d probes as expected after %s", len(reaches), time.Since(began).Round(time.Millisecond))
 }
 
 // set is some of the nine pods.
