@@ -66,9 +66,12 @@ nodes() { docker ps --all --quiet --no-trunc --filter label=io.x-k8s.kind.cluste
 before=
 counted=
 started=
+ours=
 restore() {
   local code=$? left=
   trap - EXIT
+  # A daemon of ours that a test has killed is the only one that knows what was left in it, and would start it again next time.
+  [ -z "$counted" ] || [ -z "$ours" ] || docker_runs || timed 'Docker daemon again' kindnode dockerd start || true
   # What was there before is somebody else's.
   [ -z "$counted" ] || left=$(comm -13 <(echo "$before") <(nodes) | tr '\n' ' ')
   if [ -n "${left// /}" ]; then
@@ -90,7 +93,6 @@ docker_runs || { unset DOCKER_HOST; use_made DOCKER_HOST; }
 if docker_runs && [ -e "$daemon_state" ]; then
   say "with the Docker daemon as bin/kindnode dockerd start left it"
 elif root; then
-  ours=
   if ! docker_runs; then
     ours=yes
     unset DOCKER_HOST # Nobody answers there.

@@ -157,8 +157,7 @@ func (s *session) remove(ctx context.Context) error {
 	err := s.until(ctx, removeTimeout, func(ctx context.Context) (string, error) {
 		there, err := client.Namespaces().Get(ctx, s.namespace, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			going, _ := s.volumes(ctx)
-			return going, nil
+			return "", nil
 		}
 		if err != nil {
 			return "", fmt.Errorf("get namespace: %w", err)
@@ -179,15 +178,31 @@ func (s *session) remove(ctx context.Context) error {
 		return fmt.Errorf("remove namespace %s: %w; when the cluster is well, run: kubectl --context %s delete namespace %s",
 			s.namespace, err, s.Cluster.Context, s.namespace)
 	}
-	if _, kept := s.volumes(ctx); kept != "" {
-		return fmt.Errorf("the storage class keeps volumes: %s; run: kubectl --context %s delete persistentvolume %s", kept, s.Cluster.Context, kept)
+	return s.awaitVolumes(ctx)
+}
+
+// awaitVolumes waits until the volumes of the session's depots are gone. One that is on a node's own disk stays while that node is away.
+func (s *session) awaitVolumes(ctx context.Context) error {
+	leaving, staying := "", ""
+	err := s.until(ctx, removeTimeout, func(ctx context.Context) (string, error) {
+		if leaving, staying = s.volumes(ctx); leaving != "" {
+			return "they are still there", nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the end of volumes %s: %w; they go when their nodes are back, and where those never are, run: kubectl --context %s delete persistentvolume %s",
+			leaving, err, s.Cluster.Context, leaving)
+	}
+	if staying != "" {
+		return fmt.Errorf("the storage class keeps volumes: %s; run: kubectl --context %s delete persistentvolume %s", staying, s.Cluster.Context, staying)
 	}
 	return nil
 }
 
-// volumes are the volumes of the session's claims: those that are still to go, as text, and the names of those that their storage
-// class keeps. Who may not list volumes learns of none.
-func (s *session) volumes(ctx context.Context) (going, kept string) {
+// volumes are the names of the volumes of the session's claims, with spaces between: of those that are still to go, and of those that their
+// storage class keeps. Who may not list volumes learns of none.
+func (s *session) volumes(ctx context.Context) (leaving, staying string) {
 	if s.generation == 0 {
 		return "", ""
 	}
@@ -196,18 +211,15 @@ func (s *session) volumes(ctx context.Context) (going, kept string) {
 		s.Log.Info("volumes cannot be listed", "error", err)
 		return "", ""
 	}
-	var leaving, staying []string
+	var going, kept []string
 	for _, v := range all.Items {
 		switch claim := v.Spec.ClaimRef; {
 		case claim == nil || claim.Namespace != s.namespace:
 		case v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain:
-			staying = append(staying, v.Name)
+			kept = append(kept, v.Name)
 		default:
-			leaving = append(leaving, v.Name)
+			going = append(going, v.Name)
 		}
 	}
-	if len(leaving) > 0 {
-		going = "volumes are still there: " + strings.Join(leaving, ", ")
-	}
-	return going, strings.Join(staying, " ")
+	return strings.Join(going, " "), strings.Join(kept, " ")
 }
