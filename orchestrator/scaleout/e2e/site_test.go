@@ -94,12 +94,13 @@ func (s *site) start(t *testing.T, args ...string) *run {
 	return r
 }
 
-// play starts a run on the cluster with two workers.
+// play starts a run on the cluster with two workers. A machine of two cores that has all of it may miss a baseline more than once.
 func (s *site) play(t *testing.T, id string, args ...string) *run {
 	t.Helper()
 	return s.start(t, append([]string{
 		"run", "--run-id", id, "--out", s.runs, "--executor", "kubernetes", "--kubeconfig", s.cluster.Kubeconfig(), "--context", s.context,
-		"--workers", "2", "--worker-resources", "cpu=250m,memory=2Gi", "--timeout-multiplier", "3", "--progress", "plain", "-v",
+		"--workers", "2", "--worker-resources", "cpu=250m,memory=2Gi", "--timeout-multiplier", "3", "--infra-retries", "3",
+		"--progress", "plain", "-v",
 	}, args...)...)
 }
 
