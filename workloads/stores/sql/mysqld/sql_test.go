@@ -26,10 +26,11 @@ import (
 
 // testStore is a running store with its own directory.
 type testStore struct {
-	t    testing.TB
-	sys  *program.Sys
-	port string
-	stop func()
+	t        testing.TB
+	sys      *program.Sys
+	instance *instance
+	port     string
+	stop     func()
 }
 
 func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
@@ -78,6 +79,7 @@ func start(t testing.TB, dir string) *testStore {
 	s.sys.Net = network
 	logrus.SetOutput(io.Discard)
 	i := newInstance(s.sys)
+	s.instance = i
 	require.NoError(t, i.open(t.Context()))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
