@@ -294,7 +294,8 @@ func TestReadsLeaveTheirMarks(t *testing.T) {
 		return append(all, answer(t, db, "SELECT command, info FROM information_schema.processlist WHERE command <> 'Sleep'"))
 	}
 	long := marks(s.long("app", "secret", "shop"))
-	s.reads(6, func() { require.Equal(t, long, marks(s.plain("app", "secret", "shop"))) })
+	// The first is understood. After SHOW WARNINGS a transaction of the engine's own is left until the next statement, which goes the long way.
+	s.reads(3, func() { require.Equal(t, long, marks(s.plain("app", "secret", "shop"))) })
 	var name string
 	var before, after int
 	app := s.plain("app", "secret", "shop")
