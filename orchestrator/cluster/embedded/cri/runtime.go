@@ -85,10 +85,13 @@ type Config struct {
 	// DiskDir is what DiskUsage counts: the node's whole directory. Empty means Dir.
 	DiskDir string
 	Machine Machine
-	// MemoryCheck is how often memory limits are compared with use. 0 means 250 ms.
+	// MemoryCheck is how often memory limits are compared with use, at least: containers far from theirs are looked at half as often. 0 means
+	// 250 ms.
 	MemoryCheck time.Duration
-	Clock       clock.WithTicker
-	Logger      *slog.Logger
+	// Changed is called whenever a pod or container has come, changed its state, or gone. It must not block. nil is not called.
+	Changed func()
+	Clock   clock.WithTicker
+	Logger  *slog.Logger
 }
 
 // Runtime is the container runtime of one node. It implements internalapi.RuntimeService and
@@ -110,9 +113,10 @@ type Runtime struct {
 	clocks     sandbox.ClockOffsets // Of the node.
 	closed     bool
 
-	spent spentCPU
-	disk  diskCache
-	tmpfs tmpfsBooks
+	governor *governor
+	spent    spentCPU
+	disk     diskCache
+	tmpfs    tmpfsBooks
 }
 
 var (
@@ -146,8 +150,8 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{
 		cfg: cfg, log: cfg.Logger, clock: cfg.Clock, images: images,
-		store:     &store{dir: filepath.Join(cfg.Dir, "records")},
-		sandboxes: map[string]*sandboxPod{}, containers: map[string]*container{},
+		store:     &store{dir: filepath.Join(cfg.Dir, "records"), changed: cfg.Changed},
+		sandboxes: map[string]*sandboxPod{}, containers: map[string]*container{}, governor: newGovernor(),
 	}
 	if err := r.takeOver(); err != nil {
 		return nil, err
@@ -156,7 +160,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	r.done.Go(func() { r.watchMemory(ctx) })
+	r.done.Go(func() { r.govern(ctx) })
 	return r, nil
 }
 

@@ -69,10 +69,12 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err != nil {
 		return err
 	}
+	relists := newRelistPace()
 	rt, err := cri.New(ctx, cri.Config{
 		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
 		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, DiskDir: cluster.NodeDir(name),
 		Machine: cri.Machine{Memory: m.memory, PIDs: m.pids, PodPIDs: n.PodPIDs}, Logger: log.With("component", "cri"),
+		Changed: relists.hurry,
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
@@ -86,7 +88,10 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return stopped(ctx, err)
 	}
 	startServices(ctx, cl, cluster, n, m, pods, rt, log)
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, owners: newOwners(), disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
+	k := &kubeletNode{
+		cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, owners: newOwners(), disks: disks, mounts: mounts, dial: dial,
+		traffic: pods.traffic, relists: relists,
+	}
 	if len(n.Devices) > 0 {
 		if k.manager, err = newDeviceManager(cluster.DeviceSocket(name)); err != nil {
 			return err
