@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bundle"
@@ -213,7 +214,7 @@ func (s *session) parallelism(ctx context.Context, trials int) (int, error) {
 	return min(count, trials), nil
 }
 
-// takesPods reports whether a pod without tolerations can be bound to the node.
+// takesPods reports whether a pod without tolerations can be bound to the node, and run there.
 func takesPods(node corev1.Node) bool {
 	if node.Spec.Unschedulable || node.Labels[corev1.LabelArchStable] != "" && node.Labels[corev1.LabelArchStable] != arch() {
 		return false
@@ -223,12 +224,7 @@ func takesPods(node corev1.Node) bool {
 			return false
 		}
 	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return readiness.Node(&node)
 }
 
 // volumeSize has room for the tries of all trials: some megabytes each, with logs of all parts of the cluster.

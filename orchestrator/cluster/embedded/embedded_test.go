@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/proctree"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
@@ -65,7 +65,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, nodes.Items, 2)
 	for _, n := range nodes.Items {
-		require.True(t, ready(n), "node %s is Ready", n.Name)
+		require.True(t, readiness.Node(&n), "node %s is Ready", n.Name)
 	}
 	table, err := proctree.Table()
 	require.NoError(t, err)
@@ -152,17 +152,8 @@ func waitNode(t *testing.T, client kubernetes.Interface, name string, want bool)
 	t.Helper()
 	require.Eventually(t, func() bool {
 		n, err := client.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
-		return err == nil && ready(*n) == want
+		return err == nil && readiness.Node(n) == want
 	}, time.Minute, 100*time.Millisecond, "node %s has ready=%v", name, want)
-}
-
-func ready(n corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // runs is false for a process that has ended, also while nobody has reaped it.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/workloads/objects"
 )
@@ -49,7 +50,7 @@ func (in *inspection) checkNodes(ctx context.Context) []preflight.Check {
 	var sick, foreign []string
 	for _, n := range nodes.Items {
 		switch {
-		case !ready(n):
+		case !readiness.Node(&n):
 			sick = append(sick, n.Name)
 		case !takesPods(n):
 		case n.Status.NodeInfo.OperatingSystem != "linux" || n.Status.NodeInfo.Architecture != runtime.GOARCH:
@@ -70,12 +71,6 @@ func (in *inspection) checkNodes(ctx context.Context) []preflight.Check {
 		return []preflight.Check{preflight.Failed("nodes", "add a node without taints, or uncordon one", "none of %d takes pods", len(nodes.Items))}
 	}
 	return []preflight.Check{preflight.Passed("nodes", "%d take pods", len(open)), in.checkCapacity(ctx, open)}
-}
-
-func ready(n corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 // takesPods is true for nodes that take pods without tolerations.
