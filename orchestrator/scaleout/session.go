@@ -2,8 +2,6 @@ package scaleout
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
@@ -63,9 +62,7 @@ func (e *Executor) begin(ctx context.Context, b *board, trials []orchestrator.As
 	if err != nil {
 		return nil, fmt.Errorf("provide image of the harness: %w", err)
 	}
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // Never fails: the program would have crashed.
-	s := e.newSession(b, hex.EncodeToString(random[:]), image)
+	s := e.newSession(b, random.Hex(4), image)
 	s.plan = newPlan(b.work.Store.Run(), trials, len(e.Packs))
 	if err := b.work.Store.Update(func(r *results.Run) {
 		if r.Executor != nil {

@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,75 +23,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/gameday-bench/gameday/internal/syncbuf"
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/programtest"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
-// loopback is a network on which every port is some free port of the host's loopback device.
-type loopback struct {
-	mu    sync.Mutex
-	ports map[string]string // network and port, to address.
-}
-
-func (n *loopback) at(network, address string) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, port, _ := net.SplitHostPort(address)
-	if mapped, ok := n.ports[network+port]; ok {
-		return mapped
-	}
-	return address
-}
-
-func (n *loopback) set(network, address, mapped string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, port, _ := net.SplitHostPort(address)
-	n.ports[network+port] = mapped
-}
-
-func (n *loopback) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, network, n.at(network, address))
-}
-
-func (n *loopback) Listen(_ context.Context, network, address string) (net.Listener, error) {
-	l, err := net.Listen(network, "127.0.0.1:0")
-	if err == nil {
-		n.set(network, address, l.Addr().String())
-	}
-	return l, err
-}
-
-func (n *loopback) ListenPacket(_ context.Context, network, address string) (net.PacketConn, error) {
-	p, err := net.ListenPacket(network, "127.0.0.1:0")
-	if err == nil {
-		n.set(network, address, p.LocalAddr().String())
-	}
-	return p, err
-}
-
-func (n *loopback) LookupHost(context.Context, string) ([]string, error) { return nil, io.EOF }
-
-// output collects what the program prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // container is the system of a container with this Corefile and a service account for the API server.
-func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sys, string, *output) {
+func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sys, string, *syncbuf.Buffer) {
 	t.Helper()
 	root := t.TempDir()
 	write := func(name string, data []byte) {
@@ -112,9 +49,12 @@ func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sy
 	tree, err := sandbox.NewTree(&sandbox.Container{Root: root})
 	require.NoError(t, err)
 	t.Cleanup(func() { tree.Close() })
-	out := &output{}
+	im := Image()
+	system, err := program.System(&im, nil)
+	require.NoError(t, err)
+	out := &syncbuf.Buffer{}
 	return &program.Sys{
-		Net: &loopback{ports: map[string]string{}}, Files: tree, Env: env, Args: []string{"-conf", "/etc/coredns/Corefile"},
+		Net: &programtest.Loopback{Network: system.Net}, Files: tree, Env: env, Args: []string{"-conf", "/etc/coredns/Corefile"},
 		Stdout: out, Stderr: out, Clock: clock.RealClock{},
 	}, root, out
 }

@@ -26,6 +26,7 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 
+	"github.com/gameday-bench/gameday/internal/syncbuf"
 	"github.com/gameday-bench/gameday/workloads/apps/hotel"
 	"github.com/gameday-bench/gameday/workloads/apps/hotel/seed"
 	"github.com/gameday-bench/gameday/workloads/program"
@@ -42,14 +43,14 @@ type site struct {
 	lan   *lan
 	spans *collector
 	stops map[string]func()
-	logs  map[string]*syncBuffer
+	logs  map[string]*syncbuf.Buffer
 }
 
 // newSite starts everything; variants are the builds that are not the released one.
 func newSite(t testing.TB, variants map[string]string) *site {
 	t.Helper()
 	logrus.SetOutput(io.Discard)
-	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "0.25"}, stops: map[string]func(){}, logs: map[string]*syncBuffer{}, lan: &lan{addresses: map[string]string{}}, spans: &collector{spans: map[string][]string{}}}
+	s := &site{t: t, env: map[string]string{"OTEL_TRACES_SAMPLER_ARG": "0.25"}, stops: map[string]func(){}, logs: map[string]*syncbuf.Buffer{}, lan: &lan{addresses: map[string]string{}}, spans: &collector{spans: map[string][]string{}}}
 	s.collect()
 	all, err := seed.Scripts()
 	require.NoError(t, err)
@@ -101,7 +102,7 @@ func (s *site) run(name, variant string, images []program.Image, env map[string]
 	maps.Copy(sys.Env, env)
 	sys.Net = host{sys.Net, s.lan, name}
 	sys.Variant = variant
-	s.logs[name] = &syncBuffer{}
+	s.logs[name] = &syncbuf.Buffer{}
 	sys.Stdout, sys.Stderr = s.logs[name], s.logs[name]
 	if files != nil {
 		sys.Files = files
@@ -249,21 +250,4 @@ func (c *collector) trace(id string) []string {
 	out := slices.Clone(c.spans[id])
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

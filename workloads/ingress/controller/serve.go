@@ -2,8 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gameday-bench/gameday/internal/random"
 )
 
 // serve answers one request.
@@ -118,13 +118,12 @@ func (w *recorder) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController flush and hijack.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// requestID is what the client calls its request, or a new name.
 func requestID(r *http.Request) string {
 	if id := r.Header.Get("X-Request-ID"); id != "" {
 		return id
 	}
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, see crypto/rand.
-	return hex.EncodeToString(b[:])
+	return random.Hex(16)
 }
 
 // fail answers with nginx's page for a status.
