@@ -22,6 +22,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/internal/syncbuf"
 	"github.com/gameday-bench/gameday/workloads/program"
@@ -104,8 +105,6 @@ func fetch(t *testing.T, sys *program.Sys, address, path string) (int, string) {
 	return r.StatusCode, string(body)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // apiServer serves lists of a few objects, and watches in which nothing happens.
 func apiServer(t *testing.T) *httptest.Server {
 	meta := func(ns, name string) metav1.ObjectMeta {
@@ -113,8 +112,8 @@ func apiServer(t *testing.T) *httptest.Server {
 	}
 	slice := discoveryv1.EndpointSlice{
 		TypeMeta: metav1.TypeMeta{Kind: "EndpointSlice", APIVersion: "discovery.k8s.io/v1"}, ObjectMeta: meta("shop", "db-1"), AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.1.7"}, Hostname: ptr("db-0")}, {Addresses: []string{"10.244.2.7"}}},
-		Ports:     []discoveryv1.EndpointPort{{Name: ptr("mysql"), Port: ptr(int32(3306)), Protocol: ptr(corev1.ProtocolTCP)}},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.1.7"}, Hostname: ptr.To("db-0")}, {Addresses: []string{"10.244.2.7"}}},
+		Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("mysql"), Port: ptr.To(int32(3306)), Protocol: ptr.To(corev1.ProtocolTCP)}},
 	}
 	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "db"}
 	port := []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}

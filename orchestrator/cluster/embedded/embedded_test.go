@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -76,7 +75,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 	require.NoDirExists(t, c.Spec().Dir)
 	for _, p := range tree {
 		if p.PID != os.Getpid() {
-			require.Eventually(t, func() bool { return !runs(p.PID) }, 5*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
+			require.Eventually(t, func() bool { return !proctree.Runs(p.PID) }, 5*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
 		}
 	}
 	require.NoError(t, c.Err(), "an orderly end is no breakdown")
@@ -123,7 +122,7 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
 	for _, p := range tree {
-		require.Eventually(t, func() bool { return !runs(p.PID) }, 10*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
+		require.Eventually(t, func() bool { return !proctree.Runs(p.PID) }, 10*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
 	}
 	require.Eventually(t, func() bool { _, err := os.Stat(d.Dir); return os.IsNotExist(err) }, 10*time.Second, 10*time.Millisecond)
 }
@@ -154,10 +153,4 @@ func waitNode(t *testing.T, client kubernetes.Interface, name string, want bool)
 		n, err := client.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
 		return err == nil && readiness.Node(n) == want
 	}, time.Minute, 100*time.Millisecond, "node %s has ready=%v", name, want)
-}
-
-// runs is false for a process that has ended, also while nobody has reaped it.
-func runs(pid int) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(data), ") Z ")
 }
