@@ -39,7 +39,6 @@ import (
 type site struct {
 	t     testing.TB
 	env   map[string]string
-	front func() string
 	lan   *lan
 	spans *collector
 	stops map[string]func()
@@ -77,7 +76,6 @@ func newSite(t testing.TB, variants map[string]string) *site {
 			"DB_PASSWORD": "p", "CACHE_PASSWORD": "c",
 		}, nil)
 	}
-	s.front = func() string { return "http://" + s.lan.address("frontend:8080") }
 	require.Eventually(t, func() bool {
 		code, _ := s.get("/hotels?inDate=2030-01-07&outDate=2030-01-09&lat=37.7867&lon=-122.4112")
 		login, _ := s.post("/user", url.Values{"username": {"guest_1"}, "password": {"hotel-1-guest"}})
@@ -131,6 +129,9 @@ func (s *site) collect() {
 	go server.Serve(listener)
 	s.t.Cleanup(server.Stop)
 }
+
+// front is the URL of the front door.
+func (s *site) front() string { return "http://" + s.lan.address("frontend:8080") }
 
 func (s *site) get(path string) (int, string) {
 	resp, err := http.Get(s.front() + path)

@@ -181,7 +181,7 @@ func (p *proxy) try(r *http.Request, e *exchange, endpoint string) (*http.Respon
 	if err != nil {
 		timer.Stop()
 		defer cancel(nil)
-		if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errTimeout) {
+		if errors.Is(context.Cause(ctx), errTimeout) {
 			return nil, errTimeout
 		}
 		return nil, err

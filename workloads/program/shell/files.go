@@ -12,7 +12,7 @@ import (
 func fileTools() map[string]tool {
 	return map[string]tool{
 		"ls": ls, "cat": cat, "mkdir": mkdir, "rm": rm, "rmdir": rm, "cp": cp, "mv": mv, "touch": touch, "ln": ln, "chmod": chmod,
-		"find": find, "stat": stat, "du": du, "tee": tee, "readlink": readlink, "truncate": touch,
+		"find": find, "stat": stat, "du": du, "tee": tee, "readlink": readlink, "truncate": truncate,
 	}
 }
 
@@ -108,24 +108,13 @@ func rm(c *command) int {
 }
 
 func touch(c *command) int {
-	f, ok := c.parse("cs:", map[string]string{"no-create": "c", "size": "s"})
+	f, ok := c.parse("c", map[string]string{"no-create": "c"})
 	if !ok {
 		return codeUsage
 	}
 	return c.each(f.rest, func(name string) error {
 		full := c.abs(name)
 		flag := os.O_CREATE | os.O_WRONLY
-		if c.name == "truncate" {
-			size, err := strconv.ParseInt(f.value("s", "0"), 10, 64)
-			if err != nil {
-				return errors.New("invalid size")
-			}
-			file, err := c.sys.Files.OpenFile(full, flag, 0o644)
-			if err != nil {
-				return err
-			}
-			return errors.Join(file.Truncate(size), file.Close())
-		}
 		if f.has("c") {
 			flag = os.O_WRONLY
 		}
@@ -138,6 +127,24 @@ func touch(c *command) int {
 		}
 		now := c.sys.Clock.Now()
 		return errors.Join(file.Close(), c.sys.Files.Chtimes(full, now, now))
+	})
+}
+
+func truncate(c *command) int {
+	f, ok := c.parse("cs:", map[string]string{"no-create": "c", "size": "s"})
+	if !ok {
+		return codeUsage
+	}
+	size, err := strconv.ParseInt(f.value("s", "0"), 10, 64)
+	if err != nil {
+		return c.fail(1, "invalid size: '%s'", f.value("s", ""))
+	}
+	return c.each(f.rest, func(name string) error {
+		file, err := c.sys.Files.OpenFile(c.abs(name), os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Truncate(size), file.Close())
 	})
 }
 
