@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gameday-bench/gameday/faults/faultstest"
 	"github.com/gameday-bench/gameday/internal/errs"
 )
 
@@ -50,7 +51,7 @@ func TestTheKernelsOwnWords(t *testing.T) {
 		r := newRig(t)
 		relent := r.refuse(words)
 		r.addPod(t, pod("geo", "geo-a", "node-1"))
-		f := fault(t, "node-slow-network", slow)
+		f := faultstest.New(t, "node-slow-network", slow)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		err := f.Inject(ctx, r.env)
 		cancel()

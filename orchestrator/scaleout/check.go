@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 )
 
@@ -20,50 +21,31 @@ const oldest = "1.29.0"
 // defaultClass is the annotation of the StorageClass that claims without a class get.
 const defaultClass = "storageclass.kubernetes.io/is-default-class"
 
-// Check is one thing that was looked at before a run.
-type Check struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	// Required is false for what is only good to know.
-	Required bool   `json:"required"`
-	Detail   string `json:"detail"`
-	// Hint says what to do where OK is false.
-	Hint string `json:"hint,omitempty"`
-}
-
-func passed(name, format string, args ...any) Check {
-	return Check{Name: name, OK: true, Required: true, Detail: fmt.Sprintf(format, args...)}
-}
-
-func failed(name, hint, format string, args ...any) Check {
-	return Check{Name: name, Required: true, Detail: fmt.Sprintf(format, args...), Hint: hint}
-}
-
 // Check looks for what would make a run fail: the server and its version, rights, nodes, storage. It makes nothing but, in a bucket, an object
 // that it removes again. Where the server cannot be reached, the rest is left out.
-func (e *Executor) Check(ctx context.Context) []Check {
+func (e *Executor) Check(ctx context.Context) []preflight.Check {
 	server := e.checkServer()
 	if !server.OK {
-		return []Check{server}
+		return []preflight.Check{server}
 	}
-	return []Check{server, e.checkRights(ctx), e.checkNodes(ctx), e.checkStorage(ctx)}
+	return []preflight.Check{server, e.checkRights(ctx), e.checkNodes(ctx), e.checkStorage(ctx)}
 }
 
-func (e *Executor) checkServer() Check {
+func (e *Executor) checkServer() preflight.Check {
 	const name = "server"
 	info, err := e.Cluster.Client.Discovery().ServerVersion()
 	if err != nil {
-		return failed(name, fmt.Sprintf("see that it runs and that the context is right: kubectl --context %s version", e.Cluster.Context),
+		return preflight.Failed(name, fmt.Sprintf("see that it runs and that the context is right: kubectl --context %s version", e.Cluster.Context),
 			"%s cannot be reached: %v", e.Cluster.Server, err)
 	}
 	is, err := version.ParseGeneric(info.GitVersion)
 	if err != nil {
-		return failed(name, "use the API server of Kubernetes "+oldest+" or later", "%s has an unknown version: %v", e.Cluster.Server, err)
+		return preflight.Failed(name, "use the API server of Kubernetes "+oldest+" or later", "%s has an unknown version: %v", e.Cluster.Server, err)
 	}
 	if is.LessThan(version.MustParseGeneric(oldest)) {
-		return failed(name, "use a cluster of Kubernetes "+oldest+" or later", "%s has Kubernetes %s, whose Jobs cannot do what is needed", e.Cluster.Server, info.GitVersion)
+		return preflight.Failed(name, "use a cluster of Kubernetes "+oldest+" or later", "%s has Kubernetes %s, whose Jobs cannot do what is needed", e.Cluster.Server, info.GitVersion)
 	}
-	return passed(name, "%s has Kubernetes %s", e.Cluster.Server, info.GitVersion)
+	return preflight.Passed(name, "%s has Kubernetes %s", e.Cluster.Server, info.GitVersion)
 }
 
 // rights are what the executor does on the cluster, by the verbs and the group, resource and subresource.
@@ -89,7 +71,7 @@ func (e *Executor) rights() map[authorizationv1.ResourceAttributes][]string {
 }
 
 // checkRights asks the server for each right, in any namespace: that of a session is not there yet.
-func (e *Executor) checkRights(ctx context.Context) Check {
+func (e *Executor) checkRights(ctx context.Context) preflight.Check {
 	const name = "rights"
 	var missing []string
 	count := 0
@@ -102,7 +84,7 @@ func (e *Executor) checkRights(ctx context.Context) Check {
 				Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &asked},
 			}, metav1.CreateOptions{})
 			if err != nil {
-				return failed(name, "see that the credentials of the context are good", "they cannot be asked for: %v", err)
+				return preflight.Failed(name, "see that the credentials of the context are good", "they cannot be asked for: %v", err)
 			}
 			if !answer.Status.Allowed {
 				missing = append(missing, strings.TrimSuffix(verb+" "+what.Resource+"/"+what.Subresource, "/"))
@@ -111,20 +93,20 @@ func (e *Executor) checkRights(ctx context.Context) Check {
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		return failed(name, "use a context whose user may do this, in every namespace; docs/scaleout.md has a ClusterRole", "not allowed: %s", strings.Join(missing, ", "))
+		return preflight.Failed(name, "use a context whose user may do this, in every namespace; docs/scaleout.md has a ClusterRole", "not allowed: %s", strings.Join(missing, ", "))
 	}
-	return passed(name, "all %d are there", count)
+	return preflight.Passed(name, "all %d are there", count)
 }
 
 // checkNodes counts the nodes that take pods. Who may not list nodes has to say how many workers there are to be.
-func (e *Executor) checkNodes(ctx context.Context) Check {
+func (e *Executor) checkNodes(ctx context.Context) preflight.Check {
 	const name = "nodes"
 	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	switch {
 	case err != nil && e.Workers > 0:
-		return Check{Name: name, OK: true, Detail: fmt.Sprintf("cannot be listed: %v", err)}
+		return preflight.Check{Name: name, OK: true, Detail: fmt.Sprintf("cannot be listed: %v", err)}
 	case err != nil:
-		return failed(name, "say how many pods there may be at a time: --workers N", "cannot be listed: %v", err)
+		return preflight.Failed(name, "say how many pods there may be at a time: --workers N", "cannot be listed: %v", err)
 	}
 	count := 0
 	for _, node := range nodes.Items {
@@ -133,13 +115,13 @@ func (e *Executor) checkNodes(ctx context.Context) Check {
 		}
 	}
 	if count == 0 {
-		return failed(name, fmt.Sprintf("see kubectl --context %s get nodes", e.Cluster.Context), "none of %d is ready, for %s and takes pods", len(nodes.Items), arch())
+		return preflight.Failed(name, fmt.Sprintf("see kubectl --context %s get nodes", e.Cluster.Context), "none of %d is ready, for %s and takes pods", len(nodes.Items), arch())
 	}
-	return passed(name, "%d of %d are ready and take pods", count, len(nodes.Items))
+	return preflight.Passed(name, "%d of %d are ready and take pods", count, len(nodes.Items))
 }
 
 // checkStorage looks at the bucket, or at the class of the volume.
-func (e *Executor) checkStorage(ctx context.Context) Check {
+func (e *Executor) checkStorage(ctx context.Context) preflight.Check {
 	const name = "storage"
 	if options := e.Storage.Bucket; options != nil {
 		b, err := bucket.Open(*options)
@@ -147,26 +129,26 @@ func (e *Executor) checkStorage(ctx context.Context) Check {
 			err = b.Check(ctx)
 		}
 		if err != nil {
-			return failed(name, "see that the bucket exists, that it can be reached from here and from the nodes, and that the credentials may list, read, write and delete there", "%v", err)
+			return preflight.Failed(name, "see that the bucket exists, that it can be reached from here and from the nodes, and that the credentials may list, read, write and delete there", "%v", err)
 		}
-		return passed(name, "bucket %s at %s", options.Bucket, options.Endpoint)
+		return preflight.Passed(name, "bucket %s at %s", options.Bucket, options.Endpoint)
 	}
 	classes := e.Cluster.Client.StorageV1().StorageClasses()
 	if class := e.Storage.Class; class != "" {
 		_, err := classes.Get(ctx, class, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return failed(name, storageAdvice, "there is no storage class %s", class)
+			return preflight.Failed(name, storageAdvice, "there is no storage class %s", class)
 		}
-		return passed(name, "storage class %s", class) // Who may not read classes may use one.
+		return preflight.Passed(name, "storage class %s", class) // Who may not read classes may use one.
 	}
 	all, err := classes.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return Check{Name: name, OK: true, Detail: fmt.Sprintf("storage classes cannot be listed: %v", err)}
+		return preflight.Check{Name: name, OK: true, Detail: fmt.Sprintf("storage classes cannot be listed: %v", err)}
 	}
 	for _, class := range all.Items {
 		if class.Annotations[defaultClass] == "true" {
-			return passed(name, "storage class %s, the default", class.Name)
+			return preflight.Passed(name, "storage class %s, the default", class.Name)
 		}
 	}
-	return failed(name, storageAdvice, "the cluster has no default storage class")
+	return preflight.Failed(name, storageAdvice, "the cluster has no default storage class")
 }

@@ -2,8 +2,6 @@ package scaleout
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bundle"
@@ -62,9 +62,7 @@ func (e *Executor) begin(ctx context.Context, b *board, trials []orchestrator.As
 	if err != nil {
 		return nil, fmt.Errorf("provide image of the harness: %w", err)
 	}
-	var random [4]byte
-	_, _ = rand.Read(random[:]) // Never fails: the program would have crashed.
-	s := e.newSession(b, hex.EncodeToString(random[:]), image)
+	s := e.newSession(b, random.Hex(4), image)
 	s.plan = newPlan(b.work.Store.Run(), trials, len(e.Packs))
 	if err := b.work.Store.Update(func(r *results.Run) {
 		if r.Executor != nil {
@@ -213,7 +211,7 @@ func (s *session) parallelism(ctx context.Context, trials int) (int, error) {
 	return min(count, trials), nil
 }
 
-// takesPods reports whether a pod without tolerations can be bound to the node.
+// takesPods reports whether a pod without tolerations can be bound to the node, and run there.
 func takesPods(node corev1.Node) bool {
 	if node.Spec.Unschedulable || node.Labels[corev1.LabelArchStable] != "" && node.Labels[corev1.LabelArchStable] != arch() {
 		return false
@@ -223,12 +221,7 @@ func takesPods(node corev1.Node) bool {
 			return false
 		}
 	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return readiness.Node(&node)
 }
 
 // volumeSize has room for the tries of all trials: some megabytes each, with logs of all parts of the cluster.

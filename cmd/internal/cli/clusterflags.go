@@ -237,23 +237,11 @@ func (f *clusterFlags) examine(a *app, c *catalogs, t target, o doctor.Options) 
 			return o, err
 		}
 		o.Flags = "--cluster kind"
-		o.Cluster = func(ctx context.Context) []doctor.Check {
-			var out []doctor.Check
-			for _, check := range p.Check(ctx, t.want, t.clusters) {
-				out = append(out, doctor.Check(check))
-			}
-			return out
-		}
+		o.Cluster = func(ctx context.Context) []doctor.Check { return p.Check(ctx, t.want, t.clusters) }
 	case onExisting:
 		p := f.existingProvider(a, c)
 		o.Subject, o.Flags = "context "+f.context, "--cluster existing --context "+f.context
-		o.Cluster = func(ctx context.Context) []doctor.Check {
-			var out []doctor.Check
-			for _, check := range p.Check(ctx) {
-				out = append(out, doctor.Check(check))
-			}
-			return out
-		}
+		o.Cluster = p.Check
 	}
 	return o, nil
 }

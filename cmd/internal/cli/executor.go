@@ -177,14 +177,10 @@ func (f *clusterFlags) examineExecutor(e *scaleout.Executor, o doctor.Options) d
 	o.Subject, o.Flags = "context "+name, "--executor kubernetes --context "+name
 	o.Cluster = func(ctx context.Context) []doctor.Check {
 		allowed := productionCheck(e.Cluster, f.allowContext)
-		out := []doctor.Check{allowed}
 		if !allowed.OK {
-			return out // Nothing is asked of a cluster that nobody wanted to be asked.
+			return []doctor.Check{allowed} // Nothing is asked of a cluster that nobody wanted to be asked.
 		}
-		for _, check := range e.Check(ctx) {
-			out = append(out, doctor.Check(check))
-		}
-		return out
+		return append([]doctor.Check{allowed}, e.Check(ctx)...)
 	}
 	return o
 }

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -118,15 +118,6 @@ func (s *suite) awaitNode(r *Rig, name string, ready bool) {
 		if err != nil {
 			return false, err.Error()
 		}
-		return nodeReady(n) == ready, fmt.Sprintf("%+v", n.Status.Conditions)
+		return readiness.Node(n) == ready, fmt.Sprintf("%+v", n.Status.Conditions)
 	})
-}
-
-func nodeReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -127,12 +128,7 @@ func (r *Rig) ReadyPods(selector string) []corev1.Pod {
 
 // IsReady is true for a pod that is ready and stays.
 func IsReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
-		}
-	}
-	return false
+	return p.DeletionTimestamp == nil && readiness.Pod(p)
 }
 
 // Available waits until a deployment has all its replicas available at its newest generation.

@@ -13,11 +13,12 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
-func find(t *testing.T, checks []Check, name string) Check {
+func find(t *testing.T, checks []preflight.Check, name string) preflight.Check {
 	t.Helper()
-	i := slices.IndexFunc(checks, func(c Check) bool { return c.Name == name })
+	i := slices.IndexFunc(checks, func(c preflight.Check) bool { return c.Name == name })
 	require.GreaterOrEqual(t, i, 0, "%s in %v", name, checks)
 	return checks[i]
 }
@@ -202,7 +203,7 @@ func TestWhatIsAllowedIsNoFinding(t *testing.T) {
 
 func TestCheckErrorNamesEverything(t *testing.T) {
 	t.Parallel()
-	err := CheckError("c", []Check{{Name: "a", Required: true, Detail: "none", Hint: "get one"}, {Name: "b"}, {Name: "d", OK: true, Required: true}, {Name: "e", Required: true, Detail: "bad"}})
+	err := CheckError("c", []preflight.Check{{Name: "a", Required: true, Detail: "none", Hint: "get one"}, {Name: "b"}, {Name: "d", OK: true, Required: true}, {Name: "e", Required: true, Detail: "bad"}})
 	require.EqualError(t, err, "context c is not ready: a: none; e: bad")
 	require.Equal(t, "a: get one; see all with: gameday doctor --cluster existing --context c", errs.HintOf(err))
 }

@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 const (
@@ -90,26 +91,26 @@ func readClaim(ctx context.Context, kube kubernetes.Interface, now time.Time) (*
 }
 
 // checkClaim looks whether somebody uses the cluster, or has left something on it.
-func (in *inspection) checkClaim(ctx context.Context) Check {
+func (in *inspection) checkClaim(ctx context.Context) preflight.Check {
 	held, err := readClaim(ctx, in.kube, in.provider.clock().Now())
 	switch {
 	case errors.Is(err, errForeignHome):
-		return failed("claim", "rename the namespace, or use another cluster", "%v", err)
+		return preflight.Failed("claim", "rename the namespace, or use another cluster", "%v", err)
 	case err != nil:
-		return failed("claim", in.rightsHint(), "%v", err)
+		return preflight.Failed("claim", in.rightsHint(), "%v", err)
 	case held != nil && held.live:
-		return failed("claim", "wait until that run has ended, or use another cluster", "in use by %s", held)
+		return preflight.Failed("claim", "wait until that run has ended, or use another cluster", "in use by %s", held)
 	case held != nil:
-		return failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "a run was killed and has left something: %s", held)
+		return preflight.Failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "a run was killed and has left something: %s", held)
 	}
 	left, err := in.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: OwnerLabel})
 	if err != nil {
-		return failed("claim", in.rightsHint(), "list namespaces: %v", err)
+		return preflight.Failed("claim", in.rightsHint(), "list namespaces: %v", err)
 	}
 	if len(left.Items) > 0 {
-		return failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "an earlier run has left namespace %s", left.Items[0].Name)
+		return preflight.Failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "an earlier run has left namespace %s", left.Items[0].Name)
 	}
-	return passed("claim", "nobody uses it for an exercise")
+	return preflight.Passed("claim", "nobody uses it for an exercise")
 }
 
 // claim is this process's hold on a cluster: while it lasts, no other run uses it. It is kept up in the background until release.

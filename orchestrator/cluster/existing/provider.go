@@ -7,8 +7,6 @@ package existing
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/workloads"
@@ -167,8 +166,4 @@ func (p *Provider) log() *slog.Logger {
 }
 
 // newOwner is the value of the label on what one provider makes.
-func newOwner() string {
-	b := make([]byte, 6)
-	_, _ = rand.Read(b) // It never fails.
-	return "run-" + hex.EncodeToString(b)
-}
+func newOwner() string { return "run-" + random.Hex(6) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // mesh installs Chaos Mesh on a cluster and returns when it works.
@@ -29,7 +30,7 @@ func installMesh(ctx context.Context, config *rest.Config, o chaosmesh.Options) 
 const chartLimit = 20 * time.Second
 
 // checkChaos looks whether the chart can be had: after minutes of bringing up nodes is no time to find out.
-func (p *Provider) checkChaos(ctx context.Context) Check {
+func (p *Provider) checkChaos(ctx context.Context) preflight.Check {
 	const name = "Chaos Mesh"
 	ctx, cancel := context.WithTimeoutCause(ctx, chartLimit, fmt.Errorf("no answer within %s", chartLimit))
 	defer cancel()
@@ -39,9 +40,9 @@ func (p *Provider) checkChaos(ctx context.Context) Check {
 		look = func(ctx context.Context, o chaosmesh.Options) error { return o.Check(ctx) }
 	}
 	if err := look(ctx, o); err != nil {
-		return failed(name, errs.HintOf(err), "%v", err)
+		return preflight.Failed(name, errs.HintOf(err), "%v", err)
 	}
-	return passed(name, "its chart is %s", cmp.Or(o.Chart, chaosmesh.DefaultChart))
+	return preflight.Passed(name, "its chart is %s", cmp.Or(o.Chart, chaosmesh.DefaultChart))
 }
 
 // chaosOptions are the options for a cluster of this package; archive is the file of images that goes on the nodes, "" where there is none.

@@ -17,10 +17,11 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // find returns the check of a name.
-func find(t *testing.T, checks []Check, name string) Check {
+func find(t *testing.T, checks []preflight.Check, name string) preflight.Check {
 	t.Helper()
 	for _, c := range checks {
 		if c.Name == name {
@@ -28,7 +29,7 @@ func find(t *testing.T, checks []Check, name string) Check {
 		}
 	}
 	require.Fail(t, "no such check", "%s in %v", name, checks)
-	return Check{}
+	return preflight.Check{}
 }
 
 func TestCheck(t *testing.T) {

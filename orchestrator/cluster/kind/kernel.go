@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // kernelLimit bounds the look at the kernel, for which a container of the node image has to start.
@@ -116,14 +117,14 @@ func (p *Provider) lookAtKernel(ctx context.Context, s *site) error {
 }
 
 // checkKernel says what the kernel lacks. That is no finding against the machine: the faults that need it are refused one by one.
-func (p *Provider) checkKernel(ctx context.Context, s *site) Check {
+func (p *Provider) checkKernel(ctx context.Context, s *site) preflight.Check {
 	const name = "packet schedulers"
 	image := s.layout.images()[0]
 	if slices.Contains(s.absent, image) {
-		return noted(name, "look again when the node image is there", "they are tried in a container of the node image, which is not here yet")
+		return preflight.Noted(name, "look again when the node image is there", "they are tried in a container of the node image, which is not here yet")
 	}
 	if err := p.kernel.look(ctx, s.engine, image); err != nil {
-		return noted(name, "faults that need one say so when they are injected", "%v", err)
+		return preflight.Noted(name, "faults that need one say so when they are injected", "%v", err)
 	}
 	lacks, _ := p.kernel.known()
 	var have, missing []string
@@ -135,8 +136,8 @@ func (p *Provider) checkKernel(ctx context.Context, s *site) Check {
 		}
 	}
 	if len(missing) > 0 {
-		return noted(name, "load the modules (sudo modprobe -a sch_netem sch_tbf) where the kernel has them; else run leaves out the problems that need them "+
+		return preflight.Noted(name, "load the modules (sudo modprobe -a sch_netem sch_tbf) where the kernel has them; else run leaves out the problems that need them "+
 			"with --skip-infeasible", "the kernel of the nodes does not have %s", strings.Join(missing, " and "))
 	}
-	return passed(name, "%s", strings.Join(have, ", "))
+	return preflight.Passed(name, "%s", strings.Join(have, ", "))
 }

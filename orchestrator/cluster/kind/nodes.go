@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 // backLimit is how long a node may take to be Ready again: systemd, the container runtime and the kubelet start in it, and a busy machine
@@ -82,7 +83,7 @@ func (c *Cluster) notBack(ctx context.Context, name string, since time.Time) (st
 	if err != nil {
 		return "", fmt.Errorf("get node: %w", err)
 	}
-	if !nodeReady(n) {
+	if !readiness.Node(n) {
 		return "it is not Ready: " + whyNot(n), nil
 	}
 	lease, err := c.kube.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})

@@ -2,8 +2,6 @@ package kind
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +16,7 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
@@ -102,7 +101,7 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 		return nil, err
 	}
 	if want.Name == "" {
-		want.Name = "k-" + randomHex(4)
+		want.Name = "k-" + random.Hex(4)
 	}
 	if len(want.Name) > maxName {
 		err := errs.Newf(errs.Usage, "make cluster %q: the name has %d characters", want.Name, len(want.Name))
@@ -252,10 +251,4 @@ func (p *Provider) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return p.Log
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // It never fails.
-	return hex.EncodeToString(b)
 }

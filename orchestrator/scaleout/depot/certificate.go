@@ -7,13 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
 	"time"
+
+	"github.com/gameday-bench/gameday/internal/random"
 )
 
 // TokenFile is the name under which a Secret has the token of a depot.
@@ -68,8 +69,4 @@ func Trusting(certificate []byte) (http.RoundTripper, error) {
 }
 
 // NewToken returns a token that nobody can guess.
-func NewToken() string {
-	var random [24]byte
-	_, _ = rand.Read(random[:]) // Never fails: the program would have crashed.
-	return hex.EncodeToString(random[:])
-}
+func NewToken() string { return random.Hex(24) }

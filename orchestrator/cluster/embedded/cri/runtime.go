@@ -2,8 +2,6 @@ package cri
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,6 +16,7 @@ import (
 	"k8s.io/kubelet/pkg/cri/streaming"
 	"k8s.io/utils/clock"
 
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
@@ -247,8 +246,4 @@ func (r *Runtime) snapshotSandboxes() []*sandboxPod {
 }
 
 // newID returns a random identifier as container runtimes make them: 64 hexadecimal digits.
-func newID() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails.
-	return hex.EncodeToString(b[:])
-}
+func newID() string { return random.Hex(32) }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/networkpolicy"
@@ -100,7 +101,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := k.start(ctx); err != nil {
 		return err
 	}
-	if err := waitForNode(ctx, cl.main, name, isReady); err != nil {
+	if err := waitForNode(ctx, cl.main, name, readiness.Node); err != nil {
 		return stopped(ctx, err)
 	}
 	if err := k.addDevices(ctx); err != nil {

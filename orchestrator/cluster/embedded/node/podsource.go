@@ -85,12 +85,3 @@ func waitForNode(ctx context.Context, client kubernetes.Interface, name string, 
 		}
 	}
 }
-
-func isReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
