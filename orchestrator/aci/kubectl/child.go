@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,8 +25,8 @@ import (
 // childVariable in its environment makes an executable that calls ServeChild run one command and end.
 const childVariable = "GAMEDAY_KUBECTL_CHILD"
 
-// What a child may take. Its memory is what it can write to (RLIMIT_DATA, getrlimit(2)), of which Go's runtime holds some for
-// itself; the garbage collector does what it can before that.
+// What a child may take, beyond what it has when it begins. Its memory is what it can write to (RLIMIT_DATA, getrlimit(2)); the
+// garbage collector does what it can before that.
 const (
 	childMemory    = 1 << 30
 	childHeap      = "640MiB"
@@ -87,14 +88,33 @@ func serve(in io.Reader, out io.Writer) error {
 
 // limit limits this process for good.
 func limit() error {
+	has, err := dataSize()
+	if err != nil {
+		return fmt.Errorf("read size of memory: %w", err)
+	}
 	seconds := uint64(childProcessor / time.Second)
-	for resource, most := range map[int]uint64{unix.RLIMIT_DATA: childMemory, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0} {
+	for resource, most := range map[int]uint64{unix.RLIMIT_DATA: has + childMemory, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0} {
 		// At the hard limit of processor time the kernel kills; at the soft one it sends a signal, which Go ignores.
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", resource, most, err)
 		}
 	}
 	return nil
+}
+
+// dataSize is how many bytes this process can write to: a race detector has terabytes, which it hardly uses.
+func dataSize() (uint64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if size, ok := strings.CutPrefix(line, "VmData:"); ok {
+			kib, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(size), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("the kernel does not say")
 }
 
 // direct is access through a proxy of another process.
