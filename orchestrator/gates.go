@@ -9,7 +9,6 @@ import (
 
 	"github.com/gameday-bench/gameday/evaluator"
 	"github.com/gameday-bench/gameday/internal/errs"
-	"github.com/gameday-bench/gameday/orchestrator/inventory"
 	"github.com/gameday-bench/gameday/problems/truth"
 )
 
@@ -47,8 +46,8 @@ func (e *environment) proveHealthy(ctx context.Context) error {
 
 func (e *environment) remember(ctx context.Context) error {
 	var err error
-	if e.baseline, err = inventory.Take(ctx, e.dynamic, e.inventoried()...); err != nil {
-		return fmt.Errorf("take inventory: %w", err)
+	if e.baseline, err = e.takeInventory(ctx); err != nil {
+		return err
 	}
 	if e.data, err = e.readData(ctx); err != nil {
 		return fmt.Errorf("read the application's data: %w", err)

@@ -248,8 +248,9 @@ func TestListsComeWhole(t *testing.T) {
 func TestTelemetry(t *testing.T) {
 	t.Parallel()
 	prom := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _, _ := strings.Cut(r.FormValue("query"), "{") // It comes with matchers.
 		_, _ = io.WriteString(w, map[string]string{
-			"/api/v1/query":  `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","namespace":"chaos-mesh"},"value":[1,"1"]},{"metric":{"__name__":"up","namespace":"hotel","query":"` + r.FormValue("query") + `"},"value":[1,"1"]},{"metric":{"__name__":"chaos_mesh_x"},"value":[1,"1"]}]}}`,
+			"/api/v1/query":  `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","namespace":"chaos-mesh"},"value":[1,"1"]},{"metric":{"__name__":"up","namespace":"hotel","query":"` + name + `"},"value":[1,"1"]},{"metric":{"__name__":"chaos_mesh_x"},"value":[1,"1"]}]}}`,
 			"/api/v1/labels": `{"status":"success","data":["__name__","chaos_mesh_kind"]}`,
 		}[r.URL.Path])
 	}))
@@ -264,6 +265,7 @@ func TestTelemetry(t *testing.T) {
 	require.NotContains(t, body, "chaos")
 	for path, code := range map[string]int{
 		"/prometheus/-/reload": 403, "/prometheus/api/v1/admin/tsdb/delete_series": 403, "/prometheus/api/v1/write": 403, "/jaeger/api/services": 503,
+		"/prometheus/api/v1/label/../query": 403, "/prometheus/api/v1/label/%2e%2e/query": 403, "/jaeger/api/traces/../../x": 403,
 	} {
 		got, _ := ask(t, s, client, http.MethodPost, path, "")
 		require.Equal(t, code, got, path)
