@@ -102,7 +102,7 @@ func (p *process) waitReady(ctx context.Context) error {
 	case <-p.exited:
 		return p.death()
 	case <-ctx.Done():
-		return fmt.Errorf("wait for %s: %w\n%s", p.name, context.Cause(ctx), tail(p.logPath))
+		return fmt.Errorf("wait for %s: %w\n%s", p.name, context.Cause(ctx), lastWords(p.logPath))
 	}
 }
 
@@ -119,7 +119,7 @@ func (p *process) death() error {
 		hint = "it was killed from outside: memory may have run out (dmesg tells), or somebody did it\n"
 	}
 	err := fmt.Errorf("run %s: process %d ended (%s)", p.name, p.cmd.Process.Pid, how)
-	return errs.Hint(err, "%sthe log of %s ends with:\n%s", hint, p.name, tail(p.logPath))
+	return errs.Hint(err, "%sthe last words of %s:\n%s", hint, p.name, lastWords(p.logPath))
 }
 
 // stop asks the process to end, and after grace kills its whole group.
@@ -136,20 +136,4 @@ func (p *process) stop(grace time.Duration) {
 func (p *process) kill() {
 	_ = procx.SignalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.exited
-}
-
-// tail returns the last lines of a log, for an error message.
-func tail(path string) string {
-	const keep = 4096
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > keep {
-		_, _ = f.Seek(-keep, io.SeekEnd)
-	}
-	data, _ := io.ReadAll(f)
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
 }

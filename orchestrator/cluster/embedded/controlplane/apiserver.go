@@ -39,7 +39,7 @@ const poll = 25 * time.Millisecond
 const waitTimeout = startTimeout - 30*time.Second
 
 // startAPIServer starts kube-apiserver and returns when it answers requests, before it is ready.
-func (p *plane) startAPIServer(ctx context.Context) error {
+func (p *plane) startAPIServer(ctx context.Context, admin *rest.Config) error {
 	server, err := p.buildAPIServer(ctx)
 	if err != nil {
 		return fmt.Errorf("build kube-apiserver: %w", err)
@@ -50,10 +50,6 @@ func (p *plane) startAPIServer(ctx context.Context) error {
 		return fmt.Errorf("prepare kube-apiserver: %w", err)
 	}
 	p.background(ctx, "kube-apiserver", func() error { return prepared(ctx) })
-	admin, err := p.adminConfig()
-	if err != nil {
-		return err
-	}
 	if err := waitPath(ctx, admin, "/version"); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/storage"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
@@ -96,11 +97,15 @@ func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logge
 // start brings everything up and returns when the control plane is ready. Order follows need; what does not depend on
 // each other starts at the same time.
 func (p *plane) start(ctx context.Context) error {
-	if err := p.startAPIServer(ctx); err != nil {
-		return err
-	}
 	admin, err := p.adminConfig()
 	if err != nil {
+		return err
+	}
+	volumes, err := storage.New(ctx, p.spec, admin, p.log.With("component", "storage"))
+	if err != nil {
+		return err
+	}
+	if err := p.startAPIServer(ctx, admin); err != nil {
 		return err
 	}
 	var g errgroup.Group
@@ -108,7 +113,7 @@ func (p *plane) start(ctx context.Context) error {
 		func() error { return p.startControllers(ctx, admin) },
 		func() error { return p.startSigners(ctx, admin) },
 		func() error { return p.startScheduler(ctx, admin) },
-		func() error { return p.startStorage(ctx, admin) },
+		func() error { return p.startStorage(ctx, admin, volumes) },
 		func() error { return p.startChaos(ctx, admin) },
 		func() error { return p.applyAddons(ctx, admin) },
 		func() error { return p.registerMetrics(ctx, admin) },

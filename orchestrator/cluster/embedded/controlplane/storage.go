@@ -9,12 +9,12 @@ import (
 )
 
 // startStorage starts what binds, makes, grows and removes persistent volumes.
-func (p *plane) startStorage(ctx context.Context, admin *rest.Config) error {
+func (p *plane) startStorage(ctx context.Context, admin *rest.Config, volumes *storage.Controllers) error {
 	// The binder acts as a service account of the bootstrap roles.
 	if err := waitPath(ctx, admin, rolesReady); err != nil {
 		return err
 	}
-	if err := storage.Start(ctx, p.spec, admin, p.log.With("component", "storage")); err != nil {
+	if err := volumes.Start(ctx); err != nil {
 		return err
 	}
 	p.mark("storage")

@@ -48,37 +48,55 @@ func Classes() []*storagev1.StorageClass {
 	}
 }
 
-// Start creates the storage classes and starts the binder, the provisioner and the resizer. They run until ctx ends. admin
-// may impersonate others; the API server has to hold its bootstrap roles. Classes that exist are left alone.
-func Start(ctx context.Context, cluster *spec.Cluster, admin *rest.Config, log *slog.Logger) error {
+// Controllers bind, make, grow and remove persistent volumes.
+type Controllers struct {
+	cluster *spec.Cluster
+	admin   *rest.Config
+	log     *slog.Logger
+	client  kubernetes.Interface
+	// factory has one set of caches for all.
+	factory     informers.SharedInformerFactory
+	provisioner *controller.ProvisionController
+}
+
+// New prepares the controllers; nothing is asked of the API server. admin may impersonate others.
+//
+// Call it before anything else in the process decodes objects of Kubernetes: the library of the provisioner registers types with the scheme that all
+// clients read without a lock.
+func New(ctx context.Context, cluster *spec.Cluster, admin *rest.Config, log *slog.Logger) (*Controllers, error) {
 	client, err := kubernetes.NewForConfig(admin)
 	if err != nil {
-		return fmt.Errorf("build storage client: %w", err)
+		return nil, fmt.Errorf("build storage client: %w", err)
 	}
-	for _, class := range Classes() {
-		if _, err := client.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create storage class %s: %w", class.Name, err)
-		}
-	}
-	// One set of caches for all three.
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(stripped))
-	binder, err := newBinder(ctx, cluster, admin, factory)
-	if err != nil {
-		return err
-	}
 	core := factory.Core().V1()
 	nodes := &nodeDisks{cluster: cluster, nodes: core.Nodes().Lister(), volumes: core.PersistentVolumes().Lister()}
 	provisioner := controller.NewProvisionController(ctx, named{client}, Provisioner, nodes,
 		controller.LeaderElection(false), controller.MetricsPort(0), controller.RateLimiter(retries(cluster.Timing)),
 		controller.ClaimsInformer(core.PersistentVolumeClaims().Informer()), controller.VolumesInformer(core.PersistentVolumes().Informer()),
 		controller.ClassesInformer(factory.Storage().V1().StorageClasses().Informer()))
-	resizer, err := newResizer(client, factory, retries(cluster.Timing), log)
+	return &Controllers{cluster: cluster, admin: admin, log: log, client: client, factory: factory, provisioner: provisioner}, nil
+}
+
+// Start creates the storage classes and starts the binder, the provisioner and the resizer. They run until ctx ends. The
+// API server has to hold its bootstrap roles. Classes that exist are left alone. It is called once.
+func (c *Controllers) Start(ctx context.Context) error {
+	for _, class := range Classes() {
+		if _, err := c.client.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create storage class %s: %w", class.Name, err)
+		}
+	}
+	binder, err := newBinder(ctx, c.cluster, c.admin, c.factory)
 	if err != nil {
 		return err
 	}
-	factory.Start(ctx.Done())
+	resizer, err := newResizer(c.client, c.factory, retries(c.cluster.Timing), c.log)
+	if err != nil {
+		return err
+	}
+	c.factory.Start(ctx.Done())
 	go binder.Run(ctx)
-	go provisioner.Run(ctx)
+	go c.provisioner.Run(ctx)
 	go resizer.run(ctx)
 	return nil
 }
