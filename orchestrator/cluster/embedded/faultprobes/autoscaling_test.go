@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
 	"github.com/gameday-bench/gameday/workloads/monitoring"
 )
 
