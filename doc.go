@@ -12,6 +12,7 @@
 //     orchestrator/cluster/embedded is a Kubernetes in a process tree, orchestrator/cluster/kind one in containers, and
 //     orchestrator/cluster/reuse lets trials have the latter in turn; orchestrator/aci is what an agent sees.
 //   - agents: the Agent seam, the wire types, and the agents that come with the harness.
+//   - orchestrator/scaleout: the trials of a run in pods of a Kubernetes cluster, each with an embedded cluster.
 //   - evaluator: pure graders over truth, submission and evidence; a stored run can be graded again offline.
 //   - scenarios, results: which trials to run, and the run directory with everything that happened.
 //   - cmd: the binaries. gameday is the command line; gameday-cluster is the embedded cluster's processes;

@@ -27,6 +27,8 @@ type Info struct {
 	// NeedsScript is true for an agent that must be handed the answers (Params.Script), because it measures the harness
 	// and not itself.
 	NeedsScript bool `json:"needsScript,omitempty"`
+	// Env are the names of the environment variables that the agent is given from the harness's own.
+	Env []string `json:"env,omitempty"`
 }
 
 // Params is what an agent is made from, once per trial.

@@ -9,6 +9,13 @@ const (
 	NodeScheduling  = "node-scheduling"
 	SystemNamespace = "system-namespace"
 	CustomMetrics   = "custom-metrics"
+	// What Chaos Mesh needs programs of their own for: see package faults/chaosmesh.
+	HTTPChaos = "http-chaos"
+	IOChaos   = "io-chaos"
+	DNSChaos  = "dns-chaos"
+	// What Chaos Mesh has the kernel of a node do, by the names of the packet schedulers as tc(8) has them.
+	Netem = "netem"
+	TBF   = "tbf"
 )
 
 // Capability is something that only some clusters can do.
@@ -28,6 +35,11 @@ func Capabilities() []Capability {
 		{NodeScheduling, "nodes may be cordoned and drained, which is how an agent repairs a bad node"},
 		{SystemNamespace, "what is in kube-system may be changed"},
 		{CustomMetrics, "autoscalers get metrics of applications"},
+		{HTTPChaos, "Chaos Mesh can change HTTP requests and answers"},
+		{IOChaos, "Chaos Mesh can make file systems slow or fail"},
+		{DNSChaos, "Chaos Mesh can make names fail to resolve"},
+		{Netem, "packets can be late, lost, doubled, damaged and out of order, which is the work of the kernel's packet scheduler netem"},
+		{TBF, "the bandwidth of pods can be limited, which is the work of the kernel's packet scheduler tbf"},
 	}
 }
 

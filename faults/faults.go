@@ -24,6 +24,12 @@ type Fault interface {
 	Recover(ctx context.Context, env Env) error
 }
 
+// Demanding is a Fault whose spec says by itself what it requires of a cluster.
+type Demanding interface {
+	// Requires returns names of capabilities, besides those that the fault's file names.
+	Requires() []string
+}
+
 // State is what Probe saw.
 type State struct {
 	Live bool `json:"live"`

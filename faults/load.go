@@ -81,7 +81,39 @@ func read(item catalog.Item) (Entry, error) {
 	if err := doc.Decode(&entry.File); err != nil {
 		return Entry{}, err
 	}
-	return entry, entry.check(item.ID).Err()
+	list := entry.check(item.ID)
+	if len(list) == 0 {
+		entry.Requires = entry.requires()
+	}
+	return entry, list.Err()
+}
+
+// requires are the capabilities that the file names, and those that the fault itself requires.
+func (e Entry) requires() []string {
+	out := slices.Clone(e.Requires)
+	fault, err := e.New(e.examples())
+	if err != nil {
+		return out // It has been checked: there is none.
+	}
+	if d, ok := fault.(Demanding); ok {
+		for _, name := range d.Requires() {
+			if !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// examples are values for the parameters that have one.
+func (e Entry) examples() map[string]string {
+	out := map[string]string{}
+	for name, p := range e.Params {
+		if p.Example != "" {
+			out[name] = p.Example
+		}
+	}
+	return out
 }
 
 // check checks what the schema cannot say, with the examples for parameters.
@@ -96,7 +128,6 @@ func (e Entry) check(dir string) yamlx.ErrorList {
 			list = append(list, e.doc.Problem(yamlx.Index("requires", i), "%v; %s", unknown, unknown.Hint()))
 		}
 	}
-	examples := map[string]string{}
 	for _, name := range e.ParamNames() {
 		p := e.Params[name]
 		at := yamlx.Child("params", name)
@@ -106,14 +137,11 @@ func (e Entry) check(dir string) yamlx.ErrorList {
 		case p.Required && p.Example == "":
 			list = append(list, e.doc.Problem(at, "a required parameter needs an example"))
 		}
-		if p.Example != "" {
-			examples[name] = p.Example
-		}
 	}
 	if len(list) > 0 {
 		return list
 	}
-	if _, err := e.New(examples); err != nil {
+	if _, err := e.New(e.examples()); err != nil {
 		var problems yamlx.ErrorList
 		if errors.As(err, &problems) {
 			return append(list, problems...)

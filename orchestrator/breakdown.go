@@ -11,7 +11,7 @@ import (
 
 // breakdownNotice is how long a cluster may take to notice that one of its processes is gone: who called that process has an
 // error at once.
-const breakdownNotice = 2 * time.Second
+const breakdownNotice = 4 * time.Second
 
 // bindToCluster ends the context when the cluster breaks down by itself, with the breakdown as its cause.
 func (t *trial) bindToCluster(ctx context.Context) (context.Context, func()) {

@@ -44,8 +44,14 @@ type RunConfig struct {
 	RunID  string `json:"runId,omitempty"`
 	// InfraRetries is how often a trial is tried again that failed for our own reasons.
 	InfraRetries int `json:"infraRetries"`
+	// SkipInfeasible leaves out the problems whose faults the clusters cannot have, in place of refusing the run. LeftOut are then those that
+	// Run has taken out of Problems.
+	SkipInfeasible bool              `json:"skipInfeasible,omitempty"`
+	LeftOut        []results.LeftOut `json:"leftOut,omitempty"`
 	// TimeoutMultiplier stretches the deadlines of all phases, not the agent's budget; 0 means 1.
 	TimeoutMultiplier float64 `json:"timeoutMultiplier,omitempty"`
+	// Executor says where the trials are played when that is not this process; Runner.Executor is then what plays them.
+	Executor *results.Executor `json:"executor,omitempty"`
 	// Argv is the command line, Config the resolved configuration with secrets redacted; both are stored.
 	Argv   []string        `json:"-"`
 	Config json.RawMessage `json:"-"`
@@ -58,6 +64,8 @@ type Runner struct {
 	Apps     *workloads.Catalog
 	// Providers are the kinds of clusters, by RunConfig.Cluster.
 	Providers map[string]cluster.Provider
+	// Executor plays the trials elsewhere; nil plays them in this process.
+	Executor Executor
 	// Observer is told what happens; nil for nobody.
 	Observer Observer
 	// Clock and Log may be nil: real time, no log.

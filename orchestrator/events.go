@@ -78,8 +78,8 @@ const (
 // deadlines bound each phase. The agent's budget bounds Act.
 func deadlines() map[Phase]time.Duration {
 	return map[Phase]time.Duration{
-		// On a cluster that is there already, Chaos Mesh may have to be installed first.
-		Provision: 5 * time.Minute,
+		// Nodes in containers take two minutes on two cores, Chaos Mesh among it, and twice that on slower ones.
+		Provision: 10 * time.Minute,
 		Deploy:    3 * time.Minute,
 		Baseline:  90 * time.Second,
 		Inject:    time.Minute,
@@ -88,7 +88,7 @@ func deadlines() map[Phase]time.Duration {
 		Grade:     30 * time.Second,
 		Recover:   time.Minute,
 		Collect:   30 * time.Second,
-		// Namespaces on a real cluster go when their last pod has had its grace period.
-		Clean: 2 * time.Minute,
+		// Namespaces on a real cluster go when their last pod has had its grace period; a cluster that is not clean then is taken down.
+		Clean: 5 * time.Minute,
 	}
 }

@@ -98,9 +98,9 @@ func (e *environment) evidence(ctx context.Context, twin bool, at marks, s state
 
 // collateral holds the cluster and the application's data against the baseline.
 func (e *environment) collateral(ctx context.Context) ([]evaluator.InvariantEvidence, error) {
-	now, err := inventory.Take(ctx, e.dynamic, e.inventoried()...)
+	now, err := e.takeInventory(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("take inventory: %w", err)
+		return nil, err
 	}
 	out := objectInvariants(e.answerable(inventory.Diff(e.baseline, now)), e.draw["namespace"], e.protected, e.truth.AllowedChanges)
 	unavailable, err := e.unavailable(ctx)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gameday-bench/gameday/agents"
 	"github.com/gameday-bench/gameday/orchestrator/aci"
@@ -14,6 +15,9 @@ import (
 	"github.com/gameday-bench/gameday/results"
 	"github.com/gameday-bench/gameday/scenarios"
 )
+
+// leakLimit bounds the search for leaks, which takes half a minute on an idle machine.
+const leakLimit = 5 * time.Minute
 
 // leaks looks at everything that an agent can reach through its own interface, and returns what gives the fault away.
 func (c *checker) leaks(ctx context.Context, env *environment) (string, error) {

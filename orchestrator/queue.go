@@ -18,8 +18,11 @@ type job struct {
 	tries int
 }
 
-// playAll runs the trials on as many workers as asked for.
+// playAll runs the trials on as many workers as asked for, or has the executor do it.
 func (r *Runner) playAll(ctx context.Context, config RunConfig, store *results.Store, jobs []job) error {
+	if r.Executor != nil {
+		return r.handOver(ctx, config, store, jobs)
+	}
 	queue := make(chan job)
 	failures := make(chan error, config.Concurrency)
 	starts := make(turns, max(config.Starts, 1))

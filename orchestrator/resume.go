@@ -115,7 +115,7 @@ func configOf(run results.Run) (RunConfig, error) {
 	return RunConfig{
 		Scenario: run.Scenario, Problems: run.Problems, Agents: run.Agents, Attempts: run.Attempts, Seeds: run.Seeds, Twins: run.Twins,
 		Concurrency: run.Concurrency, Cluster: run.Cluster, Nodes: run.Nodes, NodeGroups: groups, Fidelity: run.Fidelity,
-		InfraRetries: run.InfraRetries, TimeoutMultiplier: run.TimeoutMultiplier,
+		InfraRetries: run.InfraRetries, TimeoutMultiplier: run.TimeoutMultiplier, Executor: run.Executor,
 	}, nil
 }
 
@@ -190,16 +190,8 @@ func (r *Runner) recordKilled(store *results.Store, data *results.Data, config R
 		return err
 	}
 	for _, k := range tries {
-		seed := scenarios.SeedFor(config.Seeds, k.Key.Attempt)
-		resolved, err := r.resolve(k.Key.Problem, seed)
+		record, err := r.blank(config, scenarios.Trial{Key: k.Key, Seed: scenarios.SeedFor(config.Seeds, k.Key.Attempt)})
 		if err != nil {
-			return err
-		}
-		record := results.TrialRecord{
-			ProblemVersion: resolved.entry.Problem.Version, Seed: seed, Draw: resolved.draw,
-			Tasks: graders.Tasks(resolved.entry.Problem.Tasks, k.Key.Twin), GraderVersion: graders.Version,
-		}
-		if record.Digest, err = r.identity(config, k.Key, seed); err != nil {
 			return err
 		}
 		if err := store.RecordKilled(k, record); err != nil {
@@ -207,4 +199,18 @@ func (r *Runner) recordKilled(store *results.Store, data *results.Data, config R
 		}
 	}
 	return nil
+}
+
+// blank is the record of a try that did not get to its end: what is known of the trial before it is played.
+func (r *Runner) blank(config RunConfig, t scenarios.Trial) (results.TrialRecord, error) {
+	resolved, err := r.resolve(t.Problem, t.Seed)
+	if err != nil {
+		return results.TrialRecord{}, err
+	}
+	record := results.TrialRecord{
+		Key: t.Key, ProblemVersion: resolved.entry.Problem.Version, Seed: t.Seed, Draw: resolved.draw,
+		Tasks: graders.Tasks(resolved.entry.Problem.Tasks, t.Twin), GraderVersion: graders.Version,
+	}
+	record.Digest, err = r.identity(config, t.Key, t.Seed)
+	return record, err
 }

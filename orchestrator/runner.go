@@ -20,11 +20,15 @@ import (
 )
 
 // Run plays every trial of the configuration and returns the summary of the run, which is also in the run directory. The
-// error is for what ended the run itself: bad names, an unwritable directory, an interruption. Trials that failed are in
-// the summary. Finished trials are on the disk whatever happens.
+// error is for what ended the run itself: bad names, a problem that the clusters cannot have (see RunConfig.SkipInfeasible), an unwritable
+// directory, an interruption. Trials that failed are in the summary. Finished trials are on the disk whatever happens.
 func (r *Runner) Run(ctx context.Context, config RunConfig) (*results.Summary, error) {
 	config.defaults()
 	r = r.withDefaults()
+	config, err := r.leaveOut(config)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.validate(config); err != nil {
 		return nil, err
 	}
@@ -87,6 +91,9 @@ func (r *Runner) validate(config RunConfig) error {
 		err := nearest.Unknown("cluster provider", config.Cluster, slices.Sorted(maps.Keys(r.Providers)))
 		all = append(all, errs.With(errs.Usage, errs.Hint(err, "%s", err.Hint())))
 	}
+	if config.Executor != nil && r.Executor == nil {
+		all = append(all, errs.Newf(errs.Usage, "plan run: its trials are played by executor %s, which is not set up", config.Executor.Kind))
+	}
 	return errors.Join(all...)
 }
 
@@ -111,20 +118,25 @@ func (r *Runner) playOnce(ctx context.Context, config RunConfig, store *results.
 	if record.Digest, err = r.identity(config, a.Key, a.Seed); err != nil {
 		return results.TrialRecord{}, err
 	}
-	finished := Event{Time: r.now(), Type: TrialFinished, Trial: a.Key.String(), Message: string(record.Status), Seconds: r.now().Sub(began).Seconds(), Fields: scoreFields(record)}
-	if record.Error != nil {
-		finished.Error = record.Error.Message
-	}
-	rec.Event(finished)
+	rec.Event(Finished(record, r.now()))
 	return record, errors.Join(rec.write(out), dir.Finish(record))
 }
 
-func scoreFields(record results.TrialRecord) map[string]any {
+// Finished is the event of a try that has ended with record.
+func Finished(record results.TrialRecord, at time.Time) Event {
 	scores := map[string]any{}
 	for _, s := range record.Scores {
 		scores[s.Task] = s.Value
 	}
-	return map[string]any{"scores": scores, "agent": record.Agent, "twin": record.Twin}
+	e := Event{
+		Time: at, Type: TrialFinished, Trial: record.Key.String(), Message: string(record.Status),
+		Seconds: record.FinishedAt.Sub(record.StartedAt).Seconds(),
+		Fields:  map[string]any{"scores": scores, "agent": record.Agent, "twin": record.Twin},
+	}
+	if record.Error != nil {
+		e.Error = record.Error.Message
+	}
+	return e
 }
 
 // identity is the digest of what makes a trial this one: see results.Identity.
@@ -144,8 +156,8 @@ func (r *Runner) describe(config RunConfig, planned int) results.Run {
 	}
 	run := results.Run{
 		ID: id, Scenario: config.Scenario, Argv: config.Argv, Config: config.Config, Problems: slices.Clone(config.Problems),
-		Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
-		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Concurrency: config.Concurrency,
+		LeftOut: config.LeftOut, Agents: slices.Clone(config.Agents), Attempts: config.Attempts, Seeds: config.Seeds, Twins: config.Twins,
+		Cluster: config.Cluster, Nodes: config.Nodes, Fidelity: config.Fidelity, Executor: config.Executor, Concurrency: config.Concurrency,
 		InfraRetries: config.InfraRetries, TimeoutMultiplier: config.TimeoutMultiplier, Planned: planned, Tool: r.Tool, Host: host(), StartedAt: r.now(),
 		Digests: r.digests(config), ProblemVersions: map[string]int{},
 	}

@@ -1,6 +1,8 @@
 package orchestrator
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
@@ -39,12 +41,18 @@ func (e *environment) hidden() proxy.Rules {
 	return rules
 }
 
-// inventoried are the namespaces whose objects are held against the baseline.
-func (e *environment) inventoried() []string {
+// takeInventory reads what is held against the baseline: the whole cluster but for what agents cannot see, or, on a shared one,
+// what they can touch.
+func (e *environment) takeInventory(ctx context.Context) (inventory.Inventory, error) {
+	take, namespaces := inventory.TakeCluster, e.hidden().Namespaces
 	if e.tenancy != nil {
-		return e.namespaces()
+		take, namespaces = inventory.Take, e.namespaces()
 	}
-	return append(e.namespaces(), systemNamespace)
+	out, err := take(ctx, e.dynamic, namespaces...)
+	if err != nil {
+		return nil, fmt.Errorf("take inventory: %w", err)
+	}
+	return out, nil
 }
 
 // answerable drops changes that the agent cannot have made: on a shared cluster others work, too, and an agent can touch

@@ -2,7 +2,6 @@ package results
 
 import (
 	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gameday-bench/gameday/internal/random"
 )
 
 // twinSuffix marks the directory of a twin. No problem id holds a dot.
@@ -81,9 +82,7 @@ func Identity(problemDigest, agentDigest, cluster string, seed int64, attempt in
 
 // NewRunID returns <utc>-<scenario>-<6hex>, for example 20260102T030405Z-smoke-1a2b3c.
 func NewRunID(now time.Time, scenario string) string {
-	var random [3]byte
-	_, _ = rand.Read(random[:]) // Never fails: the program would have crashed.
-	return fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102T150405Z"), scenario, hex.EncodeToString(random[:]))
+	return fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102T150405Z"), scenario, random.Hex(3))
 }
 
 // DigestBytes is "sha256:" and the hash of data.

@@ -17,6 +17,12 @@ func (s *Summary) Markdown() string {
 	if lines := statusLines(s.Statuses); len(lines) > 0 {
 		b.WriteString("\n" + strings.Join(lines, ""))
 	}
+	if len(s.LeftOut) > 0 {
+		b.WriteString("\nLeft out, for the clusters cannot have the faults:\n\n")
+		for _, l := range s.LeftOut {
+			fmt.Fprintf(&b, "- %s: %s\n", l.Problem, strings.Join(strings.Fields(l.Reason), " "))
+		}
+	}
 	b.WriteString("\n## Agents\n\n| agent | score | detection | on twins | balanced accuracy | localization | diagnosis | mitigation | scored |\n")
 	b.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, a := range s.Agents {

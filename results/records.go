@@ -80,18 +80,22 @@ type Run struct {
 	Argv []string `json:"argv"`
 	// Config is the resolved configuration, secrets redacted.
 	Config json.RawMessage `json:"config,omitempty"`
-	// Problems and Agents are what was asked for; with Attempts and Twins they fix the number of trials.
+	// Problems and Agents are what is played; with Attempts and Twins they fix the number of trials.
 	Problems []string `json:"problems"`
-	Agents   []string `json:"agents"`
-	Attempts int      `json:"attempts"`
-	Seeds    []int64  `json:"seeds"`
-	Twins    bool     `json:"twins"`
-	Cluster  string   `json:"cluster"`
+	// LeftOut are the problems that were asked for, too, and are not played: see LeftOut.
+	LeftOut  []LeftOut `json:"leftOut,omitempty"`
+	Agents   []string  `json:"agents"`
+	Attempts int       `json:"attempts"`
+	Seeds    []int64   `json:"seeds"`
+	Twins    bool      `json:"twins"`
+	Cluster  string    `json:"cluster"`
 	// Nodes and Fidelity are of each cluster, the provider's defaults where absent.
 	Nodes int `json:"nodes,omitempty"`
 	// NodeGroups are the nodes of the cluster file, where there was one.
 	NodeGroups json.RawMessage `json:"nodeGroups,omitempty"`
 	Fidelity   string          `json:"fidelity,omitempty"`
+	// Executor says where the trials are played, when that is not in the run's own process.
+	Executor *Executor `json:"executor,omitempty"`
 	// Concurrency is the number of trials at a time, InfraRetries how often one is tried again that failed for the harness's
 	// reasons, TimeoutMultiplier the factor on the deadlines of all phases but the agent's.
 	Concurrency       int     `json:"concurrency,omitempty"`
@@ -114,6 +118,13 @@ type Run struct {
 	ResumedAt []time.Time `json:"resumedAt,omitempty"`
 	// Error says why the run failed or was cancelled.
 	Error *Failure `json:"error,omitempty"`
+}
+
+// LeftOut is a problem that a run was asked for and does not play, since its clusters cannot have the faults.
+type LeftOut struct {
+	Problem string `json:"problem"`
+	// Reason names what each fault requires and the clusters do not have.
+	Reason string `json:"reason"`
 }
 
 // Tool says what wrote a run.

@@ -15,6 +15,8 @@ type Summary struct {
 	Scenario      string    `json:"scenario"`
 	Status        RunStatus `json:"status"`
 	Error         *Failure  `json:"error,omitempty"`
+	// LeftOut are problems that were asked for and are in none of the figures.
+	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Planned trials, Finished ones (with a record) and Scored ones; Retries are tries beyond the first.
 	Planned  int            `json:"planned"`
 	Finished int            `json:"finished"`
@@ -126,7 +128,7 @@ func Summarize(run Run, records []TrialRecord) *Summary {
 	latest := Latest(records)
 	s := &Summary{
 		SchemaVersion: SchemaVersion, RunID: run.ID, Scenario: run.Scenario, Status: run.Status, Error: run.Error,
-		Planned: max(run.Planned, len(latest)), Finished: len(latest), Retries: len(records) - len(latest),
+		LeftOut: run.LeftOut, Planned: max(run.Planned, len(latest)), Finished: len(latest), Retries: len(records) - len(latest),
 		Statuses: statuses(latest), Agents: []AgentSummary{},
 	}
 	var overhead, acting []float64

@@ -86,6 +86,11 @@ func TestMarkdown(t *testing.T) {
 	require.Contains(t, text, "| q | nop | - | - | - | - | 1 infra_error |")
 	require.Contains(t, text, "| p (twin) | nop | 1.00 | - | - | - | 1 graded |")
 	require.Contains(t, text, "- 1 x infra_error\n")
+	require.NotContains(t, text, "Left out")
+	run, records := suite()
+	run.LeftOut = []results.LeftOut{{Problem: "slow", Reason: "its fault x requires netem (packets can be late;\nhere not)"}}
+	text = results.Summarize(run, records).Markdown()
+	require.Contains(t, text, "\nLeft out, for the clusters cannot have the faults:\n\n- slow: its fault x requires netem (packets can be late; here not)\n")
 }
 
 func TestDescribe(t *testing.T) {

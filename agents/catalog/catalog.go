@@ -92,7 +92,7 @@ func register(source catalog.Source, dir string) error {
 			if old, unknown := agents.Lookup(item.ID); unknown == nil && old.Origin == item.Path {
 				return entry, nil // Read before, by another command line in this process.
 			}
-			err = agents.Register(agents.Info{Name: entry.ID, Description: entry.Description, Origin: item.Path},
+			err = agents.Register(agents.Info{Name: entry.ID, Description: entry.Description, Origin: item.Path, Env: entry.Env},
 				entry.factory(filepath.Join(dir, item.ID)))
 			if err != nil {
 				return Entry{}, yamlx.Problem{File: item.Path, Line: 1, Path: "id", Message: err.Error()}

@@ -2,12 +2,14 @@ package mcp_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,13 +167,7 @@ func TestAttach(t *testing.T) {
 	}{{0, nil}, {2, agents.ErrBudget}} {
 		cloud := echo()
 		cloud.Steps = tc.steps
-		sockets := make(chan string, 1)
-		agent := &mcp.Agent{Announce: func(socket, _, _ string) { sockets <- socket }}
-		ended := make(chan error, 1)
-		go func() { ended <- agent.Solve(t.Context(), agentstest.Brief(), cloud) }()
-		conn, err := net.Dial("unix", <-sockets)
-		require.NoError(t, err)
-		s := connect(t, &sdk.IOTransport{Reader: conn, Writer: conn})
+		s, ended := attach(t, agentstest.Brief(), cloud)
 		last := "done"
 		for range tc.steps {
 			call(t, s, "kubectl", map[string]any{"command": "get pods"})
@@ -181,6 +177,83 @@ func TestAttach(t *testing.T) {
 		_, _ = s.CallTool(t.Context(), &sdk.CallToolParams{Name: last, Arguments: map[string]any{}})
 		require.ErrorIs(t, <-ended, tc.want)
 	}
+}
+
+// meteredCloud also takes usage, within a budget of tokens.
+type meteredCloud struct {
+	*agentstest.Cloud
+	budget agents.Budget
+
+	mu     sync.Mutex
+	tokens int64
+	cost   float64
+}
+
+func (c *meteredCloud) ReportUsage(tokens int64, costUSD float64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tokens < 0 {
+		return errors.New("report usage: tokens must not be negative")
+	}
+	c.tokens, c.cost = c.tokens+tokens, c.cost+costUSD
+	return c.budget.Overspent(c.tokens, c.cost)
+}
+
+func (c *meteredCloud) spent() (int64, float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokens, c.cost
+}
+
+// attach serves a trial on cloud and connects a client to it; ended takes what Solve returned.
+func attach(t *testing.T, brief agents.Brief, cloud agents.Cloud) (client *sdk.ClientSession, ended <-chan error) {
+	t.Helper()
+	sockets, result := make(chan string, 1), make(chan error, 1)
+	agent := &mcp.Agent{Announce: func(socket, _, _ string) { sockets <- socket }}
+	go func() { result <- agent.Solve(t.Context(), brief, cloud) }()
+	conn, err := net.Dial("unix", <-sockets)
+	require.NoError(t, err)
+	return connect(t, &sdk.IOTransport{Reader: conn, Writer: conn}), result
+}
+
+// TestUsage: what a client reports is added up, is no step, and ends the trial where it is more than the budget.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	cloud := &meteredCloud{Cloud: echo(), budget: agents.Budget{Tokens: 100}}
+	brief := agentstest.Brief()
+	brief.Budget = agents.Budget{Tokens: 100, Cost: 2.5}
+	s, ended := attach(t, brief, cloud)
+	require.Contains(t, s.InitializeResult().Instructions, "Budget: 100 tokens, 2.5 USD.")
+	list, err := s.ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, list.Tools, len(cloud.Tools())+3)
+
+	for _, args := range []map[string]any{{"tokens": 60, "costUSD": 0.5}, {"tokens": 40}, {}} {
+		out, isError := call(t, s, "report_usage", args)
+		require.False(t, isError, out)
+	}
+	for _, tc := range []struct {
+		args map[string]any
+		want string
+	}{
+		{map[string]any{"tokens": "many"}, "malformed_args: report_usage: "},
+		{map[string]any{"cost": 1}, `unknown field "cost"`},
+		{map[string]any{"tokens": -1}, "tokens must not be negative"},
+	} {
+		out, isError := call(t, s, "report_usage", tc.args)
+		require.True(t, isError, out)
+		require.Contains(t, out, tc.want)
+	}
+	tokens, cost := cloud.spent()
+	require.Equal(t, int64(100), tokens)
+	require.InDelta(t, 0.5, cost, 1e-9)
+	require.Empty(t, cloud.Calls(), "a report is no step")
+
+	// The answer to the last call may be lost: the trial is over.
+	_, _ = s.CallTool(t.Context(), &sdk.CallToolParams{Name: "report_usage", Arguments: map[string]any{"tokens": 1}})
+	err = <-ended
+	require.ErrorIs(t, err, agents.ErrBudget)
+	require.EqualError(t, err, "budget exhausted: tokens (limit 100)")
 }
 
 func TestCancelled(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 )
 
 // The tools that an MCP client has beyond the catalogue: with it there is nobody else to hand over the brief and to say that
-// the agent is done.
+// the agent is done. See also toolUsage.
 const (
 	toolBrief = "get_brief"
 	toolDone  = "done"
@@ -55,6 +55,7 @@ func NewServer(brief agents.Brief, cloud agents.Cloud) *Server {
 			s.end(nil)
 			return result(agents.Result{Output: "the trial ends"}), nil
 		})
+	s.addUsage(cloud)
 	return s
 }
 
@@ -101,6 +102,12 @@ func instructions(b agents.Brief) string {
 	}
 	if b.Budget.Time > 0 {
 		limits = append(limits, b.Budget.Time.String())
+	}
+	if b.Budget.Tokens > 0 {
+		limits = append(limits, fmt.Sprintf("%d tokens", b.Budget.Tokens))
+	}
+	if b.Budget.Cost > 0 {
+		limits = append(limits, fmt.Sprintf("%g USD", b.Budget.Cost))
 	}
 	if len(limits) > 0 {
 		fmt.Fprintf(&s, "Budget: %s.\n", strings.Join(limits, ", "))

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/gameday-bench/gameday/agents/agentstest"
 	"github.com/gameday-bench/gameday/agents/stdio"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/proctree"
 )
 
 // mode makes the test binary play an agent.
@@ -223,10 +223,7 @@ func TestStubbornChildrenDie(t *testing.T) {
 	require.True(t, ok, log.String())
 	n, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n))
-		return err != nil || strings.Contains(string(stat), ") Z ") || syscall.Kill(n, 0) != nil
-	}, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return !proctree.Runs(n) }, 5*time.Second, 20*time.Millisecond)
 }
 
 func TestBudget(t *testing.T) {

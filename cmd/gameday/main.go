@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"github.com/gameday-bench/gameday/cmd/internal/cli"
+	"github.com/gameday-bench/gameday/orchestrator/aci/kubectl"
 )
 
-func main() { os.Exit(cli.Main(cli.System())) }
+func main() {
+	kubectl.ServeChild() // Does not return in a child.
+	os.Exit(cli.Main(cli.System()))
+}

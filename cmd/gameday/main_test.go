@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"gameday": func() { os.Exit(cli.Main(cli.System())) },
+		"gameday": main,
 		// gameday-tty is the same for a person: both streams are terminals of 80 columns.
 		"gameday-tty": func() {
 			s := cli.System()

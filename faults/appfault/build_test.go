@@ -31,30 +31,19 @@ func newKube() *kubefake.Clientset {
 	})
 }
 
-func newFault(t *testing.T, id string, params map[string]string) faults.Fault {
-	t.Helper()
-	catalog, err := faults.LoadCatalog(faults.Embedded())
-	require.NoError(t, err)
-	entry, err := catalog.Get(id)
-	require.NoError(t, err)
-	f, err := entry.New(params)
-	require.NoError(t, err)
-	return f
-}
-
 var release = map[string]string{"namespace": "hotel", "deployment": "profile", "tag": "2.3.2"}
 
 func TestBuildConformance(t *testing.T) {
 	t.Parallel()
 	env := faultstest.Env(newKube(), nil, "hotel", "chaos-mesh")
-	faultstest.Run(t, func() faults.Fault { return newFault(t, "buggy-release", release) }, env)
+	faultstest.Run(t, func() faults.Fault { return faultstest.New(t, "buggy-release", release) }, env)
 }
 
 func TestBuildIsLiveWhileItRuns(t *testing.T) {
 	t.Parallel()
 	kube := newKube()
 	env := faultstest.Env(kube, nil, "hotel", "chaos-mesh")
-	f := newFault(t, "buggy-release", release)
+	f := faultstest.New(t, "buggy-release", release)
 	require.NoError(t, f.Inject(t.Context(), env))
 	d, err := kube.AppsV1().Deployments("hotel").Get(t.Context(), "profile", metav1.GetOptions{})
 	require.NoError(t, err)

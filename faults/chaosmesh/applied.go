@@ -19,7 +19,13 @@ type applied struct {
 	id   string
 }
 
-var _ faults.Fault = (*applied)(nil)
+var (
+	_ faults.Fault     = (*applied)(nil)
+	_ faults.Demanding = (*applied)(nil)
+)
+
+// Requires implements faults.Demanding.
+func (f *applied) Requires() []string { return f.spec.requires() }
 
 func (f *applied) name() string { return "n-" + f.id }
 

@@ -72,6 +72,35 @@ func New(s faults.Spec) (faults.Fault, error) {
 	return &applied{spec: spec, id: digest(data, []byte(s.ID))}, nil
 }
 
+// requires are the capabilities that a kind needs which Chaos Mesh injects with a program of its own (a proxy in the pod's network, a file system
+// under its volumes, a DNS server) or with a packet scheduler of the kernel. Partitions are made of iptables and ipset: every kernel that runs
+// containers has them.
+func (s Spec) requires() []string {
+	switch s.Kind {
+	case v1alpha1.KindHTTPChaos:
+		return []string{faults.HTTPChaos}
+	case v1alpha1.KindIOChaos:
+		return []string{faults.IOChaos}
+	case v1alpha1.KindDNSChaos:
+		return []string{faults.DNSChaos}
+	case v1alpha1.KindNetworkChaos:
+		action, _ := s.Spec["action"].(string) // It has been decoded: it is one.
+		return scheduler(v1alpha1.NetworkChaosAction(action))
+	}
+	return nil
+}
+
+// scheduler is the packet scheduler that does an action on the network, if one does. Reordering is a part of delays.
+func scheduler(action v1alpha1.NetworkChaosAction) []string {
+	switch action {
+	case v1alpha1.NetemAction, v1alpha1.DelayAction, v1alpha1.LossAction, v1alpha1.DuplicateAction, v1alpha1.CorruptAction:
+		return []string{faults.Netem}
+	case v1alpha1.BandwidthAction:
+		return []string{faults.TBF}
+	}
+	return nil
+}
+
 // digest is a short name for parts that says nothing about them.
 func digest(parts ...[]byte) string {
 	hash := sha256.New()

@@ -23,7 +23,7 @@ func TestKeptConformance(t *testing.T) {
 	r := newRig(t)
 	r.addPod(t, pod("geo", "geo-a", "node-1"))
 	r.addPod(t, pod("rate", "rate-a", "node-2"))
-	faultstest.Run(t, func() faults.Fault { return fault(t, "node-slow-network", slow) }, r.env)
+	faultstest.Run(t, func() faults.Fault { return faultstest.New(t, "node-slow-network", slow) }, r.env)
 	require.Empty(t, r.objects(t), "nothing is left behind")
 }
 
@@ -35,7 +35,7 @@ func TestKeptFollowsThePods(t *testing.T) {
 	other := pod("mysql-geo", "mysql-geo-a", "node-1")
 	other.Labels["app.kubernetes.io/component"] = "store"
 	r.addPod(t, other)
-	f := fault(t, "node-slow-network", slow)
+	f := faultstest.New(t, "node-slow-network", slow)
 	ctx, cancel := context.WithCancel(t.Context())
 	require.NoError(t, f.Inject(ctx, r.env))
 	cancel() // the phase's deadline does not end the fault
@@ -81,7 +81,7 @@ func TestKeptIsNotRelabelled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.addPod(t, pod("geo", "geo-a", "node-1"))
-	f := fault(t, "node-slow-network", slow)
+	f := faultstest.New(t, "node-slow-network", slow)
 	require.NoError(t, f.Inject(t.Context(), r.env))
 	r.cordon(t, "node-1", true)
 	r.deletePod(t, "geo-a")
@@ -98,7 +98,7 @@ func TestKeptPartitionFollowsTheStore(t *testing.T) {
 	r.addPod(t, pod("geo", "geo-a", "node-1"))
 	store := pod("mysql-geo", "mysql-geo-a", "node-2")
 	r.addPod(t, store)
-	f := fault(t, "node-store-partition", map[string]string{"node": "node-1", "namespace": "hotel", "service": "geo", "store": "mysql-geo"})
+	f := faultstest.New(t, "node-store-partition", map[string]string{"node": "node-1", "namespace": "hotel", "service": "geo", "store": "mysql-geo"})
 	require.NoError(t, f.Inject(t.Context(), r.env))
 	before := r.objects(t)["geo-a"].GetName()
 	r.deletePod(t, "mysql-geo-a")
@@ -115,9 +115,9 @@ func TestKeptIsRecoveredByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.addPod(t, pod("geo", "geo-a", "node-1"))
-	first := fault(t, "node-slow-network", slow)
+	first := faultstest.New(t, "node-slow-network", slow)
 	require.NoError(t, first.Inject(t.Context(), r.env))
-	second := fault(t, "node-slow-network", slow)
+	second := faultstest.New(t, "node-slow-network", slow)
 	state, err := second.Probe(t.Context(), r.env)
 	require.NoError(t, err)
 	require.True(t, state.Live, "what is injected is injected, whoever asks")
@@ -142,6 +142,32 @@ spec:
 
 func load(text string) (*faults.Catalog, error) {
 	return faults.LoadCatalog(faults.Source{FS: fstest.MapFS{"plain/fault.yaml": {Data: []byte(text)}}, Prefix: "pack"})
+}
+
+// TestRequirements: what Chaos Mesh needs programs of its own for, or a packet scheduler of the kernel, is required without the file's saying so.
+func TestRequirements(t *testing.T) {
+	t.Parallel()
+	dns := strings.NewReplacer("NetworkChaos", "DNSChaos", "action: delay", "action: error", "    delay: {latency: 10ms}\n", "")
+	action := func(name, parameters string) string {
+		return strings.NewReplacer("action: delay", "action: "+name, "delay: {latency: 10ms}", parameters).Replace(plain)
+	}
+	for text, want := range map[string][]string{
+		plain:                                {faults.Netem},
+		action("loss", "loss: {loss: '10'}"): {faults.Netem},
+		action("corrupt", "corrupt: {corrupt: '10'}"):                                   {faults.Netem},
+		action("duplicate", "duplicate: {duplicate: '10'}"):                             {faults.Netem},
+		action("netem", "rate: {rate: 1mbps}"):                                          {faults.Netem},
+		action("bandwidth", "bandwidth: {rate: 1mbps, limit: 20971520, buffer: 10000}"): {faults.TBF},
+		action("partition", "direction: both"):                                          nil,
+		dns.Replace(plain):                                                              {faults.DNSChaos},
+		strings.Replace(dns.Replace(plain), "type: chaosmesh", "type: chaosmesh\nrequires: [node-failure, dns-chaos]", 1): {faults.NodeFailure, faults.DNSChaos},
+	} {
+		c, err := load(text)
+		require.NoError(t, err)
+		entry, err := c.Get("plain")
+		require.NoError(t, err)
+		require.Equal(t, want, entry.Requires, text)
+	}
 }
 
 func TestAppliedConformance(t *testing.T) {

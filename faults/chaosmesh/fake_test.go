@@ -138,14 +138,3 @@ func (r *rig) objects(t *testing.T) map[string]*unstructured.Unstructured {
 	}
 	return out
 }
-
-func fault(t *testing.T, id string, params map[string]string) faults.Fault {
-	t.Helper()
-	catalog, err := faults.LoadCatalog(faults.Embedded())
-	require.NoError(t, err)
-	entry, err := catalog.Get(id)
-	require.NoError(t, err)
-	f, err := entry.New(params)
-	require.NoError(t, err)
-	return f
-}

@@ -36,7 +36,13 @@ type kept struct {
 	done chan struct{}
 }
 
-var _ faults.Fault = (*kept)(nil)
+var (
+	_ faults.Fault     = (*kept)(nil)
+	_ faults.Demanding = (*kept)(nil)
+)
+
+// Requires implements faults.Demanding.
+func (f *kept) Requires() []string { return f.spec.requires() }
 
 // Inject starts the loop and waits until every pod that is on the node now is affected. The loop runs until Recover.
 func (f *kept) Inject(ctx context.Context, env faults.Env) error {
@@ -64,10 +70,14 @@ func (f *kept) Inject(ctx context.Context, env faults.Env) error {
 		}
 		return len(missing) == 0 && len(affected) > 0, nil
 	})
-	if err != nil {
-		return fmt.Errorf("wait until the pods on node %s are affected (missing: %s): %w", f.spec.KeepApplied.Node, strings.Join(missing, ", "), err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	seen := "missing: " + strings.Join(missing, ", ")
+	if words := said(ctx, env, f.spec.Kind, f.id); words != "" {
+		seen += "; Chaos Mesh says: " + words
+	}
+	return hintKernel(fmt.Errorf("wait until the pods on node %s are affected (%s): %w", f.spec.KeepApplied.Node, seen, err))
 }
 
 // Probe reports whether a pod of the application is under the fault now, or would be: it is on the node, or may be placed

@@ -144,7 +144,7 @@ func awaitInjected(ctx context.Context, env faults.Env, kind, name string) error
 		return holds(s, v1alpha1.ConditionSelected) && holds(s, v1alpha1.ConditionAllInjected), nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait until %s %s is injected (%s): %w", kind, name, progress(last), err)
+		return hintKernel(fmt.Errorf("wait until %s %s is injected (%s): %w", kind, name, progress(last), err))
 	}
 	return nil
 }

@@ -26,6 +26,18 @@ func Env(kube kubernetes.Interface, dyn dynamic.Interface, namespace, chaosNames
 	}
 }
 
+// New makes a fault of the embedded catalogue. Its type has to be registered.
+func New(t testing.TB, id string, params map[string]string) faults.Fault {
+	t.Helper()
+	catalog, err := faults.LoadCatalog(faults.Embedded())
+	require.NoError(t, err)
+	entry, err := catalog.Get(id)
+	require.NoError(t, err)
+	f, err := entry.New(params)
+	require.NoError(t, err)
+	return f
+}
+
 // Run injects and recovers a fault twice. Each time: it is not live before; it is live after Inject, also after a second one;
 // it is gone after Recover, also after a second one. Recover without Inject does nothing. fault makes a fresh value.
 func Run(t *testing.T, fault func() faults.Fault, env faults.Env) {

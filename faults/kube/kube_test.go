@@ -36,17 +36,6 @@ func cluster() (*dynamicfake.FakeDynamicClient, faults.Env) {
 	return client, faultstest.Env(kubefake.NewClientset(), client, "hotel", "chaos-mesh")
 }
 
-func fault(t *testing.T, id string, params map[string]string) faults.Fault {
-	t.Helper()
-	catalog, err := faults.LoadCatalog(faults.Embedded())
-	require.NoError(t, err)
-	entry, err := catalog.Get(id)
-	require.NoError(t, err)
-	f, err := entry.New(params)
-	require.NoError(t, err)
-	return f
-}
-
 var (
 	wrongPort = map[string]string{"namespace": "hotel", "service": "geo", "port": "8099"}
 	zero      = map[string]string{"namespace": "hotel", "deployment": "geo"}
@@ -55,14 +44,14 @@ var (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	_, env := cluster()
-	faultstest.Run(t, func() faults.Fault { return fault(t, "service-target-port", wrongPort) }, env)
-	faultstest.Run(t, func() faults.Fault { return fault(t, "scaled-to-zero", zero) }, env)
+	faultstest.Run(t, func() faults.Fault { return faultstest.New(t, "service-target-port", wrongPort) }, env)
+	faultstest.Run(t, func() faults.Fault { return faultstest.New(t, "scaled-to-zero", zero) }, env)
 }
 
 func TestTargetPortIsANumber(t *testing.T) {
 	t.Parallel()
 	client, env := cluster()
-	require.NoError(t, fault(t, "service-target-port", wrongPort).Inject(t.Context(), env))
+	require.NoError(t, faultstest.New(t, "service-target-port", wrongPort).Inject(t.Context(), env))
 	object, err := client.Resource(services).Namespace("hotel").Get(t.Context(), "geo", metav1.GetOptions{})
 	require.NoError(t, err)
 	ports, _, err := unstructured.NestedSlice(object.Object, "spec", "ports")
@@ -74,7 +63,7 @@ func TestTargetPortIsANumber(t *testing.T) {
 func TestRecoverAfterARepair(t *testing.T) {
 	t.Parallel()
 	client, env := cluster()
-	f := fault(t, "scaled-to-zero", zero)
+	f := faultstest.New(t, "scaled-to-zero", zero)
 	require.NoError(t, f.Inject(t.Context(), env))
 	_, err := client.Resource(deployments).Namespace("hotel").Patch(t.Context(), "geo", types.MergePatchType, []byte(`{"spec":{"replicas":5}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
@@ -88,7 +77,7 @@ func TestRecoverAfterARepair(t *testing.T) {
 func TestRecoverAfterADeletion(t *testing.T) {
 	t.Parallel()
 	client, env := cluster()
-	f := fault(t, "scaled-to-zero", zero)
+	f := faultstest.New(t, "scaled-to-zero", zero)
 	require.NoError(t, f.Inject(t.Context(), env))
 	require.NoError(t, client.Resource(deployments).Namespace("hotel").Delete(t.Context(), "geo", metav1.DeleteOptions{}))
 	state, err := f.Probe(t.Context(), env)
@@ -101,9 +90,9 @@ func TestRecoverAfterADeletion(t *testing.T) {
 func TestStateSurvives(t *testing.T) {
 	t.Parallel()
 	client, env := cluster()
-	require.NoError(t, fault(t, "scaled-to-zero", zero).Inject(t.Context(), env))
+	require.NoError(t, faultstest.New(t, "scaled-to-zero", zero).Inject(t.Context(), env))
 	// Another process, with the state that was stored with the trial.
-	require.NoError(t, fault(t, "scaled-to-zero", zero).Recover(t.Context(), env))
+	require.NoError(t, faultstest.New(t, "scaled-to-zero", zero).Recover(t.Context(), env))
 	require.EqualValues(t, 2, replicas(t, client))
 }
 

@@ -94,6 +94,20 @@ func TestSameRun(t *testing.T) {
 	require.Contains(t, c.markdown(), "There are none.")
 }
 
+// TestLeftOut: a run says itself why it has left a problem out.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	a, err := results.Load(golden()[0])
+	require.NoError(t, err)
+	b, err := results.Load(golden()[1])
+	require.NoError(t, err)
+	b.Run.LeftOut = []results.LeftOut{{Problem: "p-slow", Reason: "its fault slow requires netem (here the kernel has none)"}}
+	c, err := compare(a, b)
+	require.NoError(t, err)
+	c.explain([]cause{{Problem: "p-slow", Missing: "kind", Cause: "Something else."}})
+	require.Contains(t, c.markdown(), "| p-slow | kind | It was left out, for its fault slow requires netem (here the kernel has none). |\n")
+}
+
 // TestAttempts tells the attempts of a trial apart, and misses one that has no record.
 func TestAttempts(t *testing.T) {
 	t.Parallel()

@@ -57,12 +57,12 @@ func compare(a, b *results.Data) (*comparison, error) {
 		if slices.Contains(b.Run.Problems, problem) {
 			c.shared = append(c.shared, problem)
 		} else {
-			c.alone = append(c.alone, alone{problem: problem, missing: c.names[1]})
+			c.alone = append(c.alone, alone{problem, c.names[1], reason(b.Run, problem)})
 		}
 	}
 	for _, problem := range b.Run.Problems {
 		if !slices.Contains(a.Run.Problems, problem) {
-			c.alone = append(c.alone, alone{problem: problem, missing: c.names[0]})
+			c.alone = append(c.alone, alone{problem, c.names[0], reason(a.Run, problem)})
 		}
 	}
 	if len(c.shared) == 0 {
@@ -84,6 +84,16 @@ func compare(a, b *results.Data) (*comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+// reason is why a run has left a problem out, as it says itself; "" where it does not.
+func reason(run results.Run, problem string) string {
+	for _, l := range run.LeftOut {
+		if l.Problem == problem {
+			return "It was left out, for " + l.Reason + "."
+		}
+	}
+	return ""
 }
 
 // sameQuestion says in what two runs differ that has to be the same for their answers to be compared.
@@ -173,7 +183,7 @@ func verdict(r results.TrialRecord, task string) string {
 	return text + " " + string(r.Status)
 }
 
-// explain gives each difference and each problem of one side only the first cause that fits.
+// explain gives each difference, and each problem of one side only of which the other run does not say why, the first cause that fits.
 func (c *comparison) explain(all []cause) {
 	for i := range c.differences {
 		d := &c.differences[i]
@@ -183,6 +193,9 @@ func (c *comparison) explain(all []cause) {
 	}
 	for i := range c.alone {
 		p := &c.alone[i]
+		if p.cause != "" {
+			continue
+		}
 		if at := slices.IndexFunc(all, func(each cause) bool { return each.Problem == p.problem && each.Missing == p.missing }); at >= 0 {
 			p.cause = all[at].Cause
 		}

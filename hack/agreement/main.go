@@ -3,7 +3,8 @@
 //
 //	go run ./hack/agreement [-causes FILE]... [-report FILE] RUN RUN
 //
-// A file of causes says why verdicts differ, and why a problem was played on one of the two only; the first one that fits counts.
+// A file of causes says why verdicts differ, and why a problem was played on one of the two only; the first one that fits counts. A run that has
+// left a problem out (gameday run --skip-infeasible) says why itself.
 package main
 
 import (

@@ -19,6 +19,9 @@ type sample struct {
 	wall, cluster, app, end float64
 }
 
+// kindPatience is how much longer than a run on embedded one on kind may take.
+const kindPatience = 3
+
 // pair is the same measurement on kind and on embedded.
 type pair struct{ kind, embedded []float64 }
 
@@ -87,7 +90,11 @@ func clusterFlags(cluster string, getenv func(string) string) []string {
 
 // playOn plays a run whose trials have to be scored, and that leaves nothing behind.
 func (p *player) playOn(ctx context.Context, b *bench, cluster string, g game) (outcome, error) {
-	g.limit = time.After(b.limit)
+	limit := b.limit
+	if cluster == onKind {
+		limit *= kindPatience
+	}
+	g.limit = time.After(limit)
 	o, err := p.play(ctx, g)
 	if err != nil {
 		return o, err

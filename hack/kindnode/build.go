@@ -148,6 +148,9 @@ func (b *buildFlags) publish(dir string, plan *steps.Plan) (map[string]string, e
 	if err := os.CopyFS(chart, os.DirFS(plan.Dir(recipe.Chart))); err != nil {
 		return nil, fmt.Errorf("publish chart: %w", err)
 	}
+	if err := noteLacks(filepath.Join(chart, "Chart.yaml")); err != nil {
+		return nil, fmt.Errorf("publish chart: %w", err)
+	}
 	if err := os.Remove(archive); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("publish results: %w", err)
 	}

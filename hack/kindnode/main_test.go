@@ -63,3 +63,21 @@ func TestCleanAll(t *testing.T) {
 	require.NoError(t, unlock())
 	require.NoError(t, run(t.Context(), []string{"clean", "-all", "-cache", cache}, &out, io.Discard))
 }
+
+func TestChartSaysWhatItsImagesLack(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"name: chaos-mesh\n", "name: chaos-mesh\nannotations:\n  a: b\n"} {
+		file := filepath.Join(t.TempDir(), "Chart.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.NoError(t, noteLacks(file))
+		require.NoError(t, noteLacks(file), "it is idempotent")
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(data), "name: chaos-mesh")
+		require.Contains(t, string(data), "gameday.dev/lacks: HTTPChaos IOChaos")
+	}
+	require.Error(t, noteLacks(filepath.Join(t.TempDir(), "none.yaml")))
+	broken := filepath.Join(t.TempDir(), "Chart.yaml")
+	require.NoError(t, os.WriteFile(broken, []byte("a: ["), 0o600))
+	require.Error(t, noteLacks(broken))
+}

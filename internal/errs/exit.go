@@ -21,6 +21,10 @@ const (
 	ExitIncomplete = 5
 	// ExitEnvironment: the environment cannot be used: no memory, a full disk, a missing binary, no cluster.
 	ExitEnvironment = 6
+	// ExitTryAgain and ExitUnfit are what a worker of an executor tells whoever started it: the trial failed for the harness's own
+	// reasons and has tries left; this build cannot play the plan, in no place.
+	ExitTryAgain = 75
+	ExitUnfit    = 78
 	// ExitInterrupted and ExitTerminated: stopped by SIGINT or SIGTERM; finished trials are on the disk.
 	ExitInterrupted = 128 + int(syscall.SIGINT)
 	ExitTerminated  = 128 + int(syscall.SIGTERM)

@@ -70,6 +70,16 @@ func read(pid int) (Process, bool) {
 	return Process{PID: pid, Parent: parent, Name: string(data[open+1 : end]), CPU: time.Duration(user+system) * clockTick}, true
 }
 
+// Runs is false for a process that has ended, also while nobody has reaped it.
+func Runs(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, found := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
+	return found && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
 // Descendants returns root and everything below it.
 func Descendants(table []Process, root int) []Process {
 	children := map[int][]Process{}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,4 +34,16 @@ func TestDescendantsSeesAGrandchild(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, grandchild.Kill())
 	require.NoError(t, cmd.Wait())
+}
+
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	pid := cmd.Process.Pid
+	require.True(t, proctree.Runs(pid))
+	require.NoError(t, cmd.Process.Kill())
+	require.Eventually(t, func() bool { return !proctree.Runs(pid) }, 5*time.Second, 5*time.Millisecond, "that nobody has reaped it does not count")
+	require.Error(t, cmd.Wait())
+	require.False(t, proctree.Runs(pid))
 }

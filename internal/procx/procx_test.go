@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/proctree"
 	"github.com/gameday-bench/gameday/internal/procx"
 )
 
@@ -46,13 +47,7 @@ func TestChildDiesWithAKilledParent(t *testing.T) {
 	require.NoError(t, syscall.Kill(child, 0), "the child runs")
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
-	require.Eventually(t, func() bool { return gone(child) }, 5*time.Second, 5*time.Millisecond)
-}
-
-// gone is true for a process that has ended, also while nobody has reaped it.
-func gone(pid int) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(data), ") Z ")
+	require.Eventually(t, func() bool { return !proctree.Runs(child) }, 5*time.Second, 5*time.Millisecond)
 }
 
 func TestSignalGroupReachesGrandchildren(t *testing.T) {
@@ -68,7 +63,7 @@ func TestSignalGroupReachesGrandchildren(t *testing.T) {
 
 	require.NoError(t, procx.SignalGroup(cmd.Process.Pid, syscall.SIGKILL))
 	require.Error(t, cmd.Wait())
-	require.Eventually(t, func() bool { return gone(grandchild) }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return !proctree.Runs(grandchild) }, 5*time.Second, 5*time.Millisecond)
 	require.NoError(t, procx.SignalGroup(cmd.Process.Pid, syscall.SIGKILL), "a group that is gone is no error")
 }
 

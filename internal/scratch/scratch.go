@@ -3,6 +3,9 @@
 // Beside each directory runs a janitor, a shell of some hundred kilobytes in a session of its own. It makes the directory
 // itself, so that there is no moment at which the directory is there and nobody would remove it, and then waits for the end
 // of its input, which the kernel brings about when the process ends, kill -9 included.
+//
+// Where there is no shell there is no janitor: that is a container made from an image of nothing but the harness, whose files end
+// with it, whatever ends it.
 package scratch
 
 import (
@@ -10,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,6 +22,9 @@ import (
 	"sync"
 	"syscall"
 )
+
+// shell runs the janitor.
+const shell = "/bin/sh"
 
 // script is the janitor. The kernel kills the children of the process when it dies (internal/procx); the later rounds take
 // what a dying process wrote in between, and parents that it made anew.
@@ -32,7 +39,8 @@ rm -rf -- "$1"`
 
 // Dir is one directory with its janitor. Methods are safe for concurrent use.
 type Dir struct {
-	path   string
+	path string
+	// cmd is the janitor, nil where there is none.
 	cmd    *exec.Cmd
 	line   io.WriteCloser
 	remove func() error
@@ -41,7 +49,10 @@ type Dir struct {
 // Make makes the directory at path, whose parent exists, with mode 0700. A path that is taken is an error that is
 // os.ErrExist.
 func Make(path string) (*Dir, error) {
-	cmd := exec.Command("/bin/sh", "-c", script, "gameday-janitor", path) //nolint:noctx // It outlives this process.
+	if _, err := os.Stat(shell); errors.Is(err, fs.ErrNotExist) {
+		return alone(path)
+	}
+	cmd := exec.Command(shell, "-c", script, "gameday-janitor", path) //nolint:noctx // It outlives this process.
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -61,6 +72,16 @@ func Make(path string) (*Dir, error) {
 	if answer, err := bufio.NewReader(out).ReadString('\n'); err != nil || answer != "made\n" {
 		return nil, d.unmade()
 	}
+	return d, nil
+}
+
+// alone makes the directory without a janitor.
+func alone(path string) (*Dir, error) {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return nil, err
+	}
+	d := &Dir{path: path}
+	d.remove = sync.OnceValue(d.end)
 	return d, nil
 }
 
@@ -91,6 +112,9 @@ func (d *Dir) Path() string { return d.path }
 // Guard has the janitor kill the process group of pid, too, should this process end before Remove. internal/procx covers a
 // child; this is for what the child starts.
 func (d *Dir) Guard(pid int) error {
+	if d.cmd == nil {
+		return nil
+	}
 	if _, err := fmt.Fprintln(d.line, pid); err != nil {
 		return fmt.Errorf("tell janitor: %w", err)
 	}
@@ -107,13 +131,19 @@ func (d *Dir) end() error {
 		// A process that was killed a moment ago may have been writing: its last file can appear behind RemoveAll.
 		err = os.RemoveAll(d.path)
 	}
+	if err != nil {
+		err = fmt.Errorf("remove %s: %w", d.path, err)
+	}
+	if d.cmd == nil {
+		return err
+	}
 	if err == nil {
 		_ = d.cmd.Process.Kill()
 	}
 	_ = d.line.Close()
 	if err != nil {
 		go func() { _ = d.cmd.Wait() }()
-		return fmt.Errorf("remove %s: %w", d.path, err)
+		return err
 	}
 	_ = d.cmd.Wait() // It was killed.
 	return nil

@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/proctree"
 	"github.com/gameday-bench/gameday/internal/scratch"
 )
 
@@ -57,14 +57,8 @@ func TestKilledProcessLeavesNothing(t *testing.T) {
 
 	require.NoError(t, process.Process.Kill())
 	require.Error(t, process.Wait())
-	require.Eventually(t, func() bool { return gone(pid) }, 10*time.Second, 5*time.Millisecond, "what it had started is killed")
+	require.Eventually(t, func() bool { return !proctree.Runs(pid) }, 10*time.Second, 5*time.Millisecond, "what it had started is killed")
 	require.Eventually(t, func() bool { _, err := os.Lstat(dir); return os.IsNotExist(err) }, 10*time.Second, 5*time.Millisecond)
-}
-
-// gone is true for a process that has ended, also while nobody has reaped it.
-func gone(pid int) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || strings.Contains(string(data), ") Z ")
 }
 
 func TestRemove(t *testing.T) {

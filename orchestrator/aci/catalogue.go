@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/agents"
 )
@@ -137,7 +138,7 @@ func (s *Session) addClusterTools(add func(tool, error)) {
 	add(define("get_events", "List Kubernetes events, oldest first.", s.getEvents))
 	add(define("wait", "Wait before the next step, for example for a repair to take effect.", s.wait,
 		func(schema *jsonschema.Schema) {
-			schema.Properties["seconds"].Minimum, schema.Properties["seconds"].Maximum = ptr(0.0), ptr(maxWait)
+			schema.Properties["seconds"].Minimum, schema.Properties["seconds"].Maximum = ptr.To(0.0), ptr.To(maxWait)
 		}))
 	add(define(toolReadOutput, "Read on in an output that was truncated.", func(_ context.Context, a readArgs) output {
 		return s.outputs.read(a.ID, a.Offset)
@@ -182,7 +183,7 @@ func (s *Session) addSubmissionTools(add func(tool, error)) {
 		func(schema *jsonschema.Schema) {
 			list := schema.Properties["components"]
 			plain(list, "array")
-			list.MinItems, list.MaxItems = ptr(1), ptr(maxComponents)
+			list.MinItems, list.MaxItems = ptr.To(1), ptr.To(maxComponents)
 			list.Items.Properties["kind"].Enum = kinds
 		}))
 	add(define("submit_diagnosis", "Answer what the root cause is. Once.",
@@ -206,5 +207,3 @@ func enum(values []string) []any {
 
 // plain makes a generated "null or T" a T: null is no answer.
 func plain(schema *jsonschema.Schema, kind string) { schema.Type, schema.Types = kind, nil }
-
-func ptr[T any](v T) *T { return &v }

@@ -137,6 +137,8 @@ func TestLivePod(t *testing.T) {
 func TestLiveTools(t *testing.T) {
 	site := fixture.Site(t, rate)
 	site.Value("calls of geo", `rate(rpc_server_duration_seconds_count{service="geo"}[30s])`, func(v float64) bool { return v > 0 })
+	probes := fmt.Sprintf(`prober_probe_total{namespace=%q,pod=~"geo-.*",probe_type="Readiness",result="successful"}`, site.Namespace)
+	site.Value("probes of geo", probes, clustertest.Some)
 	s := openLive(t, site.Rig)
 	for _, tc := range []struct {
 		tool, want string

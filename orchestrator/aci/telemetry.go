@@ -110,6 +110,10 @@ func (s *Session) prometheus(ctx context.Context, path string, query url.Values)
 
 // ask reads the data of a Prometheus or Jaeger answer, filtered, into data.
 func (s *Session) ask(ctx context.Context, endpoint proxy.Endpoint, path string, query url.Values, data any) error {
+	path, query, err := s.config.Rules.RestrictTelemetry(path, query)
+	if err != nil {
+		return err
+	}
 	code, body, err := endpoint.Get(ctx, path, query)
 	if err != nil {
 		return err

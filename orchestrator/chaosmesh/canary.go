@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/utils/ptr"
+
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 const (
@@ -57,7 +59,7 @@ func (c *canary) start(ctx context.Context) error {
 			return again(err)
 		}
 		c.node = p.Spec.NodeName
-		if ready(p) && p.Status.PodIP != "" {
+		if readiness.Pod(p) && p.Status.PodIP != "" {
 			return "", nil
 		}
 		text, hopeless := podTrouble(p)

@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 )
@@ -29,6 +32,33 @@ const (
 	maxChart      = 16 << 20
 	downloadLimit = time.Minute
 )
+
+// Check finds out what keeps Install from beginning, as far as that can be known without a cluster: images that are no reference and a chart
+// that is none (party usage), a chart that is not reached (party infra). It makes nothing.
+func (o Options) Check(ctx context.Context) error {
+	o = o.withDefaults()
+	if _, err := parseImages(o.Images); err != nil {
+		return err
+	}
+	_, err := loadChart(ctx, o.HTTP, o.Chart)
+	return err
+}
+
+// LacksAnnotation is on a chart, in Chart.yaml, whose images cannot inject every kind of fault: the kinds that they cannot, with spaces between.
+const LacksAnnotation = "gameday.dev/lacks"
+
+// Lacks are the kinds of Chaos Mesh that the images of the chart cannot inject, for example HTTPChaos, as far as a chart that is a directory
+// says so by LacksAnnotation. Charts of releases can inject all of them. A chart that cannot be read is for Check to report.
+func (o Options) Lacks() []string {
+	if info, err := os.Stat(o.Chart); err != nil || !info.IsDir() {
+		return nil
+	}
+	meta, err := chartutil.LoadChartfile(filepath.Join(o.Chart, chartutil.ChartfileName))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(meta.Annotations[LacksAnnotation])
+}
 
 // loadChart reads the chart from a directory, a file or a URL; from the pinned place where from is empty.
 func loadChart(ctx context.Context, client *http.Client, from string) (*chart.Chart, error) {

@@ -111,3 +111,24 @@ func TestNothingIsMadeWithoutAChart(t *testing.T) {
 	require.Zero(t, r.ownedDefinitions(t))
 	require.Zero(t, r.podsMade())
 }
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, Options{Chart: "testdata/chart", Images: "registry.example.com/mirror:v2.8.4"}.Check(t.Context()))
+	for _, wrong := range []Options{{Chart: "testdata/chart", Images: "https://registry.example.com"}, {Chart: "no/such/chart"}} {
+		err := wrong.Check(t.Context())
+		require.Equal(t, errs.Usage, errs.PartyOf(err))
+		require.NotEmpty(t, errs.HintOf(err))
+	}
+}
+
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Chart.yaml"),
+		[]byte("apiVersion: v2\nname: chaos-mesh\nversion: 2.8.4\nannotations:\n  "+LacksAnnotation+": HTTPChaos IOChaos\n"), 0o600))
+	require.Equal(t, []string{"HTTPChaos", "IOChaos"}, Options{Chart: dir}.Lacks())
+	for _, chart := range []string{"", "testdata/chart", "no/such/chart", DefaultChart, t.TempDir()} {
+		require.Empty(t, Options{Chart: chart}.Lacks(), chart)
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +33,8 @@ import (
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
+
+	"github.com/gameday-bench/gameday/internal/syncbuf"
 )
 
 const here = "chaos-mesh"
@@ -43,7 +44,7 @@ type rig struct {
 	*site
 	fake *kubefake.Clientset
 	dyns *dynamicfake.FakeDynamicClient
-	log  *bytes.Buffer
+	log  *syncbuf.Buffer
 
 	// cutOff is true while a partition is injected; deaf makes Chaos Mesh report faults that it does not inject.
 	cutOff atomic.Bool
@@ -55,7 +56,7 @@ func newRig(t *testing.T, o Options) *rig {
 	if o.Chart == "" {
 		o.Chart = "testdata/chart"
 	}
-	logged := &syncBuffer{}
+	logged := &syncbuf.Buffer{}
 	o.Log = slog.New(slog.NewTextHandler(logged, nil))
 	all, err := kinds()
 	require.NoError(t, err)
@@ -65,7 +66,7 @@ func newRig(t *testing.T, o Options) *rig {
 	}
 	r := &rig{
 		fake: kubefake.NewClientset(node("node-1")), dyns: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists),
-		log: &logged.Buffer,
+		log: logged,
 	}
 	o = o.withDefaults()
 	o.RolloutLimit = 300 * time.Millisecond
@@ -87,18 +88,6 @@ func newRig(t *testing.T, o Options) *rig {
 	r.playExperiments()
 	r.playPods()
 	return r
-}
-
-// syncBuffer takes a log that several goroutines write.
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
 }
 
 func node(name string) *corev1.Node {

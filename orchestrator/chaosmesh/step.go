@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 // StepError says at which step Chaos Mesh did not do what it should, and what it said itself.
@@ -106,7 +107,7 @@ func rank(p corev1.Pod, node string) int {
 	switch {
 	case node != "" && p.Spec.NodeName == node:
 		return 0
-	case !ready(&p):
+	case !readiness.Pod(&p):
 		return 1
 	}
 	return 2
@@ -139,13 +140,4 @@ func shorten(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:lineLimit], "") + "..."
-}
-
-func ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -26,6 +26,12 @@ func Missing(p Provider, required []string) []string {
 	return out
 }
 
+// Explainer is a Provider that can say why its clusters lack a capability.
+type Explainer interface {
+	// WhyNot returns the reason, for people; "" where there is nothing to say about it.
+	WhyNot(capability string) string
+}
+
 // Limited is a Provider that can have only so many clusters at a time.
 type Limited interface {
 	// MaxClusters is how many clusters there can be at a time, at least 1.

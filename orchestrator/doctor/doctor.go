@@ -7,22 +7,13 @@ import (
 	"context"
 	"os"
 	"slices"
-	"strings"
 
-	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // Check is one thing that was looked at.
-type Check struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	// Required is false for what is only good to know.
-	Required bool   `json:"required"`
-	Detail   string `json:"detail"`
-	// Hint says what to do where OK is false.
-	Hint string `json:"hint,omitempty"`
-}
+type Check = preflight.Check
 
 // Options say what is planned. Zero values mean the defaults of a run.
 type Options struct {
@@ -112,19 +103,5 @@ func Error(checks []Check) error { return Options{}.Refuse(checks) }
 
 // Refuse is Error for what these options look at.
 func (o Options) Refuse(checks []Check) error {
-	var wrong, hints []string
-	for _, c := range checks {
-		if !c.Required || c.OK {
-			continue
-		}
-		wrong = append(wrong, c.Name+": "+c.Detail)
-		if c.Hint != "" {
-			hints = append(hints, c.Name+": "+c.Hint)
-		}
-	}
-	if wrong == nil {
-		return nil
-	}
-	err := errs.Newf(errs.Infra, "%s is not ready: %s", cmp.Or(o.Subject, "this machine"), strings.Join(wrong, "; "))
-	return errs.Hint(err, "%s", strings.Join(append(hints, strings.TrimSpace("see all with: gameday doctor "+o.Flags)), "; "))
+	return preflight.Refuse(cmp.Or(o.Subject, "this machine"), o.Flags, checks)
 }

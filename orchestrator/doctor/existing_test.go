@@ -1,7 +1,6 @@
 package doctor_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,13 +21,7 @@ func TestExistingCluster(t *testing.T) {
 	p := &existing.Provider{Kubeconfig: file, Context: "staging", Registry: "ghcr.io/me/x"}
 	o := doctor.Options{
 		OutDir: t.TempDir(), Subject: "context staging", Flags: "--cluster existing --context staging",
-		Cluster: func(ctx context.Context) []doctor.Check {
-			var out []doctor.Check
-			for _, c := range p.Check(ctx) {
-				out = append(out, doctor.Check(c))
-			}
-			return out
-		},
+		Cluster: p.Check,
 	}
 	checks := doctor.Run(t.Context(), o)
 	names := map[string]bool{}

@@ -33,79 +33,52 @@ func (k Key) String() string {
 // Inventory is what a cluster held at one moment, without status and bookkeeping.
 type Inventory map[Key]map[string]any
 
-// kinds are the objects whose loss or change is damage. Pods and ReplicaSets come and go by themselves.
-func kinds() map[string]schema.GroupVersionResource {
-	return map[string]schema.GroupVersionResource{
-		"Deployment":              {Group: "apps", Version: "v1", Resource: "deployments"},
-		"StatefulSet":             {Group: "apps", Version: "v1", Resource: "statefulsets"},
-		"DaemonSet":               {Group: "apps", Version: "v1", Resource: "daemonsets"},
-		"CronJob":                 {Group: "batch", Version: "v1", Resource: "cronjobs"},
-		"Service":                 {Version: "v1", Resource: "services"},
-		"ConfigMap":               {Version: "v1", Resource: "configmaps"},
-		"Secret":                  {Version: "v1", Resource: "secrets"},
-		"ServiceAccount":          {Version: "v1", Resource: "serviceaccounts"},
-		"PersistentVolumeClaim":   {Version: "v1", Resource: "persistentvolumeclaims"},
-		"ResourceQuota":           {Version: "v1", Resource: "resourcequotas"},
-		"LimitRange":              {Version: "v1", Resource: "limitranges"},
-		"NetworkPolicy":           {Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"},
-		"Ingress":                 {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
-		"PodDisruptionBudget":     {Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"},
-		"HorizontalPodAutoscaler": {Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"},
-		"Role":                    {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"},
-		"RoleBinding":             {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"},
-	}
-}
-
-// clusterKinds are those without a namespace.
-func clusterKinds() map[string]schema.GroupVersionResource {
-	return map[string]schema.GroupVersionResource{
-		"Node":                           {Version: "v1", Resource: "nodes"},
-		"APIService":                     {Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"},
-		"MutatingWebhookConfiguration":   {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
-		"ValidatingWebhookConfiguration": {Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
-	}
-}
-
-// selfWritten are ConfigMaps that the control plane writes when it likes, and again when they are gone.
-func selfWritten() []string {
-	return []string{"kube-root-ca.crt", "kube-apiserver-legacy-service-account-token-tracking"}
-}
-
-// Take reads the objects of namespaces, and those of the cluster.
+// Take reads the objects of namespaces, and the nodes: what a trial can touch on a cluster that has other users.
 func Take(ctx context.Context, client dynamic.Interface, namespaces ...string) (Inventory, error) {
 	out := Inventory{}
 	for _, kind := range slices.Sorted(maps.Keys(kinds())) {
 		for _, ns := range namespaces {
-			if err := out.list(ctx, client, kind, kinds()[kind], ns); err != nil {
-				return nil, err
+			if err := out.list(ctx, client.Resource(kinds()[kind]).Namespace(ns), kind, nil); err != nil {
+				return nil, fmt.Errorf("list objects of kind %s in namespace %q: %w", kind, ns, err)
 			}
 		}
 	}
-	for _, kind := range slices.Sorted(maps.Keys(clusterKinds())) {
-		if err := out.list(ctx, client, kind, clusterKinds()[kind], ""); err != nil {
-			return nil, err
+	if err := out.list(ctx, client.Resource(clusterKinds()[node]), node, nil); err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	return out, nil
+}
+
+// TakeCluster reads the objects of all namespaces but those of without, and those of no namespace.
+func TakeCluster(ctx context.Context, client dynamic.Interface, without ...string) (Inventory, error) {
+	out := Inventory{}
+	for _, all := range []map[string]schema.GroupVersionResource{kinds(), clusterKinds()} {
+		for _, kind := range slices.Sorted(maps.Keys(all)) {
+			if err := out.list(ctx, client.Resource(all[kind]), kind, without); err != nil {
+				return nil, fmt.Errorf("list objects of kind %s: %w", kind, err)
+			}
 		}
 	}
 	return out, nil
 }
 
-func (inv Inventory) list(ctx context.Context, client dynamic.Interface, kind string, gvr schema.GroupVersionResource, ns string) error {
-	var reader dynamic.ResourceInterface = client.Resource(gvr)
-	if ns != "" {
-		reader = client.Resource(gvr).Namespace(ns)
-	}
+// list adds what reader has, but for what is in the namespaces of without, and these.
+func (inv Inventory) list(ctx context.Context, reader dynamic.ResourceInterface, kind string, without []string) error {
 	list, err := reader.List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil // A cluster without this API has none of its objects.
 	}
 	if err != nil {
-		return fmt.Errorf("list %s of namespace %q: %w", gvr.Resource, ns, err)
+		return err
 	}
 	for _, item := range list.Items {
-		if kind == "ConfigMap" && slices.Contains(selfWritten(), item.GetName()) || item.GetDeletionTimestamp() != nil {
-			continue
+		key := Key{kind, item.GetNamespace(), item.GetName()}
+		switch {
+		case item.GetDeletionTimestamp() != nil, kind == "ConfigMap" && slices.Contains(selfWritten(), key.Name):
+		case slices.Contains(without, key.Namespace), kind == "Namespace" && slices.Contains(without, key.Name):
+		default:
+			inv[key] = essence(item)
 		}
-		inv[Key{kind, ns, item.GetName()}] = essence(item)
 	}
 	return nil
 }
@@ -135,10 +108,12 @@ func essence(item unstructured.Unstructured) map[string]any {
 	return o
 }
 
-// dropAuthorities drops the certificates by which the API server knows whom it calls: controllers write and renew them.
+// dropAuthorities drops the certificates by which the API server knows whom it calls (aggregated APIs, webhooks of admission
+// and of conversion): controllers write and renew them.
 func dropAuthorities(o map[string]any) {
 	if item, ok := o["spec"].(map[string]any); ok {
 		delete(item, "caBundle")
+		delete(nested(item, "conversion", "webhook", "clientConfig"), "caBundle")
 	}
 	hooks, _ := o["webhooks"].([]any)
 	for _, hook := range hooks {

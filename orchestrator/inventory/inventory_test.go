@@ -1,9 +1,12 @@
 package inventory_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -29,7 +32,7 @@ func deployment(name string, replicas int64, image string) *unstructured.Unstruc
 func take(t *testing.T, objects ...runtime.Object) inventory.Inventory {
 	t.Helper()
 	client := inventorytest.NewClient(t, objects...)
-	inv, err := inventory.Take(t.Context(), client, "shop")
+	inv, err := inventory.TakeCluster(t.Context(), client, "hidden")
 	require.NoError(t, err)
 	return inv
 }
@@ -122,4 +125,72 @@ func TestDiffSeesTheClustersAPIsAndWebhooks(t *testing.T) {
 		"MutatingWebhookConfiguration guard webhooks[0].failurePolicy: Ignore -> Fail",
 		"ValidatingWebhookConfiguration guard created",
 	}, changes)
+}
+
+// object is one without content, of a version v1.
+func object(group, kind, namespace, name string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": strings.TrimPrefix(group+"/v1", "/"), "kind": kind}}
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	return u
+}
+
+// TestDiffSeesWhatBelongsToNoNamespace: the kinds by which a cluster makes, admits, places and keeps everything else.
+func TestDiffSeesWhatBelongsToNoNamespace(t *testing.T) {
+	t.Parallel()
+	for kind, group := range map[string]string{
+		"Node": "", "Namespace": "", "CustomResourceDefinition": "apiextensions.k8s.io", "APIService": "apiregistration.k8s.io",
+		"MutatingWebhookConfiguration": "admissionregistration.k8s.io", "ValidatingWebhookConfiguration": "admissionregistration.k8s.io",
+		"ValidatingAdmissionPolicy": "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io",
+		"ClusterRole": "rbac.authorization.k8s.io", "ClusterRoleBinding": "rbac.authorization.k8s.io", "StorageClass": "storage.k8s.io",
+		"CSIDriver": "storage.k8s.io", "PriorityClass": "scheduling.k8s.io", "RuntimeClass": "node.k8s.io", "IngressClass": "networking.k8s.io",
+		"FlowSchema": "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration": "flowcontrol.apiserver.k8s.io",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			changes := inventory.Diff(take(t, object(group, kind, "", "a")), take(t))
+			require.Len(t, changes, 1)
+			require.Equal(t, kind+" a deleted", changes[0].String())
+		})
+	}
+}
+
+func TestDiffIgnoresTheAuthorityOfAConversion(t *testing.T) {
+	t.Parallel()
+	definition := func(path, ca string) *unstructured.Unstructured {
+		u := object("apiextensions.k8s.io", "CustomResourceDefinition", "", "caches.example.com")
+		u.Object["spec"] = map[string]any{"conversion": map[string]any{"webhook": map[string]any{"clientConfig": map[string]any{
+			"caBundle": ca, "service": map[string]any{"path": path},
+		}}}}
+		return u
+	}
+	require.Empty(t, inventory.Diff(take(t, definition("/a", "one")), take(t, definition("/a", "two"))))
+	require.Len(t, inventory.Diff(take(t, definition("/a", "one")), take(t, definition("/b", "one"))), 1)
+}
+
+// TestScope: a cluster of one's own is looked at as a whole, but for what is left out; of a shared one, some namespaces and the nodes.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	leaving := object("", "Namespace", "", "leaving")
+	now := metav1.Now()
+	leaving.SetDeletionTimestamp(&now)
+	leaving.SetFinalizers([]string{"kubernetes"})
+	client := inventorytest.NewClient(t,
+		object("", "Service", "shop", "geo"), object("", "Service", "storage", "provisioner"), object("", "Service", "hidden", "daemon"),
+		object("", "Namespace", "", "shop"), object("", "Namespace", "", "hidden"), leaving,
+		object("", "Node", "", "node-1"), object("storage.k8s.io", "StorageClass", "", "standard"))
+	names := func(inv inventory.Inventory) []string {
+		var out []string
+		for key := range inv {
+			out = append(out, key.String())
+		}
+		slices.Sort(out)
+		return out
+	}
+	whole, err := inventory.TakeCluster(t.Context(), client, "hidden")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Namespace shop", "Node node-1", "Service shop/geo", "Service storage/provisioner", "StorageClass standard"}, names(whole))
+	part, err := inventory.Take(t.Context(), client, "shop")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Node node-1", "Service shop/geo"}, names(part))
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 // Target is where a command runs: in a ready pod of a workload, given as Kind/name with the kinds Deployment and
@@ -65,15 +67,9 @@ func readyPod(ctx context.Context, client kubernetes.Interface, target Target) (
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(pods.Items, ready)
+	i := slices.IndexFunc(pods.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp == nil && readiness.Pod(&p) })
 	if i < 0 {
 		return "", fmt.Errorf("none of its %d pods is ready", len(pods.Items))
 	}
 	return pods.Items[i].Name, nil
-}
-
-func ready(p corev1.Pod) bool {
-	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }

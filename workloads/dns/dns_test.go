@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,76 +22,16 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
+	"github.com/gameday-bench/gameday/internal/syncbuf"
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/programtest"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
-// loopback is a network on which every port is some free port of the host's loopback device.
-type loopback struct {
-	mu    sync.Mutex
-	ports map[string]string // network and port, to address.
-}
-
-func (n *loopback) at(network, address string) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, port, _ := net.SplitHostPort(address)
-	if mapped, ok := n.ports[network+port]; ok {
-		return mapped
-	}
-	return address
-}
-
-func (n *loopback) set(network, address, mapped string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, port, _ := net.SplitHostPort(address)
-	n.ports[network+port] = mapped
-}
-
-func (n *loopback) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, network, n.at(network, address))
-}
-
-func (n *loopback) Listen(_ context.Context, network, address string) (net.Listener, error) {
-	l, err := net.Listen(network, "127.0.0.1:0")
-	if err == nil {
-		n.set(network, address, l.Addr().String())
-	}
-	return l, err
-}
-
-func (n *loopback) ListenPacket(_ context.Context, network, address string) (net.PacketConn, error) {
-	p, err := net.ListenPacket(network, "127.0.0.1:0")
-	if err == nil {
-		n.set(network, address, p.LocalAddr().String())
-	}
-	return p, err
-}
-
-func (n *loopback) LookupHost(context.Context, string) ([]string, error) { return nil, io.EOF }
-
-// output collects what the program prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // container is the system of a container with this Corefile and a service account for the API server.
-func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sys, string, *output) {
+func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sys, string, *syncbuf.Buffer) {
 	t.Helper()
 	root := t.TempDir()
 	write := func(name string, data []byte) {
@@ -112,9 +50,12 @@ func container(t *testing.T, corefile string, api *httptest.Server) (*program.Sy
 	tree, err := sandbox.NewTree(&sandbox.Container{Root: root})
 	require.NoError(t, err)
 	t.Cleanup(func() { tree.Close() })
-	out := &output{}
+	im := Image()
+	system, err := program.System(&im, nil)
+	require.NoError(t, err)
+	out := &syncbuf.Buffer{}
 	return &program.Sys{
-		Net: &loopback{ports: map[string]string{}}, Files: tree, Env: env, Args: []string{"-conf", "/etc/coredns/Corefile"},
+		Net: &programtest.Loopback{Network: system.Net}, Files: tree, Env: env, Args: []string{"-conf", "/etc/coredns/Corefile"},
 		Stdout: out, Stderr: out, Clock: clock.RealClock{},
 	}, root, out
 }
@@ -164,8 +105,6 @@ func fetch(t *testing.T, sys *program.Sys, address, path string) (int, string) {
 	return r.StatusCode, string(body)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // apiServer serves lists of a few objects, and watches in which nothing happens.
 func apiServer(t *testing.T) *httptest.Server {
 	meta := func(ns, name string) metav1.ObjectMeta {
@@ -173,8 +112,8 @@ func apiServer(t *testing.T) *httptest.Server {
 	}
 	slice := discoveryv1.EndpointSlice{
 		TypeMeta: metav1.TypeMeta{Kind: "EndpointSlice", APIVersion: "discovery.k8s.io/v1"}, ObjectMeta: meta("shop", "db-1"), AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.1.7"}, Hostname: ptr("db-0")}, {Addresses: []string{"10.244.2.7"}}},
-		Ports:     []discoveryv1.EndpointPort{{Name: ptr("mysql"), Port: ptr(int32(3306)), Protocol: ptr(corev1.ProtocolTCP)}},
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.244.1.7"}, Hostname: ptr.To("db-0")}, {Addresses: []string{"10.244.2.7"}}},
+		Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("mysql"), Port: ptr.To(int32(3306)), Protocol: ptr.To(corev1.ProtocolTCP)}},
 	}
 	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "db"}
 	port := []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}

@@ -3,10 +3,12 @@ package monitoring_test
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/kubernetes" // Registers kubernetes_sd_configs, too.
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,7 +42,7 @@ func TestObjects(t *testing.T) {
 			require.NoError(t, err)
 			cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
 			require.NoError(t, err)
-			require.Len(t, cfg.ScrapeConfigs, 5)
+			require.Len(t, cfg.ScrapeConfigs, 7)
 			return
 		}
 	}
@@ -70,19 +72,44 @@ func TestWithin(t *testing.T) {
 	}
 	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.Len(t, cfg.ScrapeConfigs, 5)
+	require.Len(t, cfg.ScrapeConfigs, 7)
 	for _, sc := range cfg.ScrapeConfigs {
 		confined := false
 		for _, r := range sc.MetricRelabelConfigs {
 			confined = confined || r.Action == relabel.Keep && len(r.SourceLabels) == 1 && r.SourceLabels[0] == "namespace" && r.Regex.String() == "|clients|hotel|monitoring"
 		}
-		require.Equal(t, sc.JobName == "cadvisor" || sc.JobName == "kube-state-metrics", confined, sc.JobName)
+		require.Equal(t, slices.Contains([]string{"cadvisor", "kube-state-metrics", "probes"}, sc.JobName), confined, sc.JobName)
 		for _, sd := range sc.ServiceDiscoveryConfigs {
 			if k, ok := sd.(*kubernetes.SDConfig); ok && sc.JobName == "pods" {
 				require.Equal(t, []string{"clients", "hotel", "monitoring"}, k.NamespaceDiscovery.Names)
 			}
 		}
 	}
+}
+
+// TestProbesAreFewSeries: of the kubelet's metrics of probes only the counter is kept, and not by the pod's UID, which changes with every pod.
+func TestProbesAreFewSeries(t *testing.T) {
+	t.Parallel()
+	set, err := monitoring.New(definition(), "hotel").Objects("monitoring")
+	require.NoError(t, err)
+	i := slices.IndexFunc(set, func(u *unstructured.Unstructured) bool { return u.GetName() == "prometheus-config" })
+	require.GreaterOrEqual(t, i, 0)
+	text, _, err := unstructured.NestedString(set[i].Object, "data", "prometheus.yml")
+	require.NoError(t, err)
+	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	j := slices.IndexFunc(cfg.ScrapeConfigs, func(sc *config.ScrapeConfig) bool { return sc.MetricsPath == "/metrics/probes" })
+	require.GreaterOrEqual(t, j, 0)
+	scraped := func(name string) string {
+		series := labels.NewBuilder(labels.FromStrings("__name__", name, "container", "geo", "namespace", "hotel", "pod", "geo-1", "pod_uid", "x"))
+		if !relabel.ProcessBuilder(series, cfg.ScrapeConfigs[j].MetricRelabelConfigs...) {
+			return ""
+		}
+		return series.Labels().String()
+	}
+	require.Equal(t, `{__name__="prober_probe_total", container="geo", namespace="hotel", pod="geo-1"}`, scraped("prober_probe_total"))
+	require.Empty(t, scraped("prober_probe_duration_seconds_bucket"))
+	require.Empty(t, scraped("process_start_time_seconds"))
 }
 
 // TestEveryApplicationHasRules: what the catalogue's applications declare makes valid rules.

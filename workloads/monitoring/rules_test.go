@@ -26,6 +26,9 @@ import (
 const healthy = `
 up{job="geo",namespace="hotel",service="geo",instance="a"} 1x20
 up{job="kubelet",service="kubelet",instance="node-1"} 1x20
+up{job="node-exporter",service="node-exporter",instance="node-1"} 1x20
+node_nf_conntrack_entries{job="node-exporter",service="node-exporter",instance="node-1",node="node-1"} 90x20
+node_nf_conntrack_entries_limit{job="node-exporter",service="node-exporter",instance="node-1",node="node-1"} 131072x20
 kube_pod_status_phase{namespace="hotel",pod="geo-1",phase="Running"} 1x20
 kube_pod_status_ready{namespace="hotel",pod="geo-1",condition="true"} 1x20
 kube_pod_container_status_restarts_total{namespace="hotel",pod="geo-1",container="geo"} 0x20
@@ -159,6 +162,9 @@ func TestSymptomsFire(t *testing.T) {
 			`kube_node_spec_taint{node="node-1",key="node.kubernetes.io/unreachable",effect="NoSchedule"} _x5 1x15`,
 		}, []string{"KubeNodeNotReady", "KubeNodeUnreachable"}},
 		{"cordoned node", []string{`kube_node_spec_unschedulable{node="node-1"} 0x4 1x16`}, nil},
+		{"connection tracking table nearly full", []string{
+			`node_nf_conntrack_entries_limit{job="node-exporter",service="node-exporter",instance="node-1",node="node-1"} 131072x4 110x16`,
+		}, []string{"NodeHighNumberConntrackEntriesUsed"}},
 		{"throttled", []string{`container_cpu_cfs_throttled_periods_total{namespace="hotel",pod="geo-1",container="geo"} 0x5 1+15x15`}, []string{"CPUThrottlingHigh"}},
 		{"target down", []string{`up{job="geo",namespace="hotel",service="geo",instance="a"} 1x4 0x16`}, []string{"TargetDown"}},
 		{"one failed scrape", []string{`up{job="geo",namespace="hotel",service="geo",instance="a"} 1x4 0 1x15`}, nil},

@@ -21,10 +21,12 @@ import (
 
 // Backend is what commands do that touches more than files. A test replaces what it does not want for real.
 type Backend struct {
-	Run      func(ctx context.Context, r *orchestrator.Runner, c orchestrator.RunConfig) (*results.Summary, error)
-	Resume   func(ctx context.Context, r *orchestrator.Runner, c orchestrator.ResumeConfig) (*results.Summary, error)
-	Check    func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error)
-	Doctor   func(ctx context.Context, o doctor.Options) []doctor.Check
+	Run    func(ctx context.Context, r *orchestrator.Runner, c orchestrator.RunConfig) (*results.Summary, error)
+	Resume func(ctx context.Context, r *orchestrator.Runner, c orchestrator.ResumeConfig) (*results.Summary, error)
+	Check  func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error)
+	Doctor func(ctx context.Context, o doctor.Options) []doctor.Check
+	// Prepare fetches what kind clusters need before the first comes up; nil fetches nothing.
+	Prepare  func(ctx context.Context, p *kind.Provider, want cluster.Spec) error
 	Clusters Clusters
 	// Images makes the images of the executables in dir or, where dir is empty, of gameday's own.
 	Images func(dir string) (*images.Set, error)
@@ -68,7 +70,8 @@ func systemBackend() Backend {
 		Check: func(ctx context.Context, r *orchestrator.Runner, id string, seed int64, c orchestrator.RunConfig) ([]orchestrator.CheckResult, error) {
 			return r.CheckProblem(ctx, id, seed, c)
 		},
-		Doctor: doctor.Run,
+		Doctor:  doctor.Run,
+		Prepare: func(ctx context.Context, p *kind.Provider, want cluster.Spec) error { return p.Prepare(ctx, want) },
 		Clusters: Clusters{
 			List: record.List, Left: kind.Left, Others: kind.Others, Delete: deleteCluster, Prune: kind.Prune, Supervise: record.Supervise,
 			CleanUp: func(ctx context.Context, p *existing.Provider) ([]string, error) { return p.CleanUp(ctx, false) },

@@ -66,7 +66,7 @@ func (a *app) useFile(cmd *cobra.Command, file string, want *cluster.Spec) error
 func (a *app) readClusterFile(file string) (*cluster.File, error) {
 	data, err := os.ReadFile(a.path(file))
 	if err != nil {
-		return nil, errs.With(errs.Usage, fmt.Errorf("read cluster file: %w", err))
+		return nil, errs.Hint(errs.With(errs.Usage, fmt.Errorf("read cluster file: %w", err)), "docs/files.md says what stands in one")
 	}
 	f, err := cluster.ReadFile(file, data)
 	if err != nil {

@@ -46,7 +46,8 @@ type clusterFlags struct {
 	// both
 	chart, images string
 
-	set func() (*images.Set, error)
+	set  func() (*images.Set, error)
+	made *kind.Provider
 }
 
 // clusterAnnotation marks the flags of clusterFlags: a command has them as a group.
@@ -88,7 +89,7 @@ func (f *clusterFlags) register(cmd *cobra.Command) {
 	f.registerAccess(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.fresh, "fresh", false, "kind: a new cluster for each trial, in place of one that is proven to be clean in between")
-	flags.StringVar(&f.registry, "registry", "", "existing: registry from which the nodes pull the images, as pushed by gameday images push")
+	flags.StringVar(&f.registry, "registry", "", "existing: registry from which the nodes pull the images, as pushed by gameday images push; registry.local: they hold them already")
 	flags.BoolVar(&f.allowContext, "allow-context", false, "existing: use a context although it looks like production")
 	flags.BoolVar(&f.allowCordon, "allow-cordon", false, "existing: let agents cordon nodes until the end of the trial")
 	f.mark(cmd)
@@ -103,12 +104,12 @@ func (f *clusterFlags) mark(cmd *cobra.Command) {
 }
 
 // check refuses flags that say nothing to this kind of cluster, and a kind that lacks what it needs. An empty kind stands for all that gameday
-// makes.
-func (f *clusterFlags) check(cmd *cobra.Command, chosen string) error {
+// makes. The flags in exempt are there for something else.
+func (f *clusterFlags) check(cmd *cobra.Command, chosen string, exempt ...string) error {
 	var wrong error
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		kinds, ours := kindsOf()[flag.Name]
-		if wrong == nil && ours && !slices.Contains(kinds, chosen) {
+		if wrong == nil && ours && !slices.Contains(kinds, chosen) && !slices.Contains(exempt, flag.Name) {
 			text := fmt.Sprintf("--%s goes with --cluster %s", flag.Name, strings.Join(kinds, " or "))
 			if chosen != "" {
 				text += ", not with --cluster " + chosen
@@ -178,11 +179,15 @@ func (f *clusterFlags) chaos(a *app) chaosmesh.Options {
 	return chaosmesh.Options{Chart: a.localOf(f.chart), Images: a.localOf(f.images), Log: a.logger()}
 }
 
-// kindProvider makes the provider of kind clusters, with the images of the programs.
+// kindProvider is the provider of kind clusters, with the images of the programs. It is one and the same for a command: what it has found out about
+// the machine before the run holds in the run.
 func (f *clusterFlags) kindProvider(a *app) *kind.Provider {
-	return &kind.Provider{
-		Engine: f.engine, NodeImage: f.nodeImage, Config: a.fileOf(f.kindConfig), Images: f.programs(), Chaos: f.chaos(a), Log: a.logger(),
+	if f.made == nil {
+		f.made = &kind.Provider{
+			Engine: f.engine, NodeImage: f.nodeImage, Config: a.fileOf(f.kindConfig), Images: f.programs(), Chaos: f.chaos(a), Log: a.logger(),
+		}
 	}
+	return f.made
 }
 
 // programs are the images of the programs. They are made once: that takes seconds.
@@ -232,23 +237,11 @@ func (f *clusterFlags) examine(a *app, c *catalogs, t target, o doctor.Options) 
 			return o, err
 		}
 		o.Flags = "--cluster kind"
-		o.Cluster = func(ctx context.Context) []doctor.Check {
-			var out []doctor.Check
-			for _, check := range p.Check(ctx, t.want, t.clusters) {
-				out = append(out, doctor.Check(check))
-			}
-			return out
-		}
+		o.Cluster = func(ctx context.Context) []doctor.Check { return p.Check(ctx, t.want, t.clusters) }
 	case onExisting:
 		p := f.existingProvider(a, c)
 		o.Subject, o.Flags = "context "+f.context, "--cluster existing --context "+f.context
-		o.Cluster = func(ctx context.Context) []doctor.Check {
-			var out []doctor.Check
-			for _, check := range p.Check(ctx) {
-				out = append(out, doctor.Check(check))
-			}
-			return out
-		}
+		o.Cluster = p.Check
 	}
 	return o, nil
 }

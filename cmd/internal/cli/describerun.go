@@ -49,7 +49,10 @@ func describeRun(a *app, name string) (description, error) {
 	if err != nil {
 		return description{}, err
 	}
-	var unfinished, resumed []string
+	var unfinished, resumed, left []string
+	for _, l := range d.Run.LeftOut {
+		left = append(left, l.Problem+": "+l.Reason)
+	}
 	for _, k := range killed {
 		unfinished = append(unfinished, k.String())
 	}
@@ -65,11 +68,11 @@ func describeRun(a *app, name string) (description, error) {
 		fields: render.Fields{
 			{Name: "ID", Value: d.Run.ID}, {Name: "Status", Value: string(d.Run.Status)}, {Name: "Error", Value: failure}, {Name: "Hint", Value: hint},
 			{Name: "Scenario", Value: d.Run.Scenario}, {Name: "Command", Value: strings.Join(d.Run.Argv, " ")},
-			{Name: "Started", Value: stamp(d.Run.StartedAt)}, {Name: "Resumed", Value: strings.Join(resumed, ", ")}, {Name: "Finished", Value: finished},
+			{Name: "Executor", Value: executorText(d.Run.Executor)}, {Name: "Started", Value: stamp(d.Run.StartedAt)}, {Name: "Resumed", Value: strings.Join(resumed, ", ")}, {Name: "Finished", Value: finished},
 			{Name: "Trials", Value: fmt.Sprintf("%d planned, %d finished, %d scored, %d retried (%s)", s.Planned, s.Finished, s.Scored, s.Retries, results.FormatStatuses(s.Statuses))},
 			{Name: "Torn lines", Value: torn}, {Name: "Version", Value: strings.TrimSpace(d.Run.Tool.Version + " " + d.Run.Tool.Commit)},
 			{Name: "Host", Value: fmt.Sprintf("%s/%s, %d CPUs, %d MiB", d.Run.Host.OS, d.Run.Host.Arch, d.Run.Host.CPUs, d.Run.Host.MemoryBytes>>20)},
-			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Unfinished", Lines: unfinished}, {Name: "Digests", Lines: digests},
+			{Name: "Directory", Value: d.Dir}, {Name: "Agents", Lines: rows}, {Name: "Left out", Lines: left}, {Name: "Unfinished", Lines: unfinished}, {Name: "Digests", Lines: digests},
 		},
 	}, nil
 }
@@ -117,7 +120,7 @@ func describeTrial(a *app, name string) (description, error) {
 		data: map[string]any{"schemaVersion": render.SchemaVersion, "run": d.Run.ID, "trial": r},
 		fields: render.Fields{
 			{Name: "Trial", Value: r.Key.String()}, {Name: "Run", Value: d.Run.ID}, {Name: "Status", Value: string(r.Status)}, {Name: "Error", Value: failure}, {Name: "Hint", Lines: hint},
-			{Name: "Seed", Value: strconv.FormatInt(r.Seed, 10)}, {Name: "Retry", Value: strconv.Itoa(r.Retry)},
+			{Name: "Seed", Value: strconv.FormatInt(r.Seed, 10)}, {Name: "Retry", Value: strconv.Itoa(r.Retry)}, {Name: "Played on", Value: placementText(d, r)},
 			{Name: "Started", Value: stamp(r.StartedAt)}, {Name: "Finished", Value: stamp(r.FinishedAt)},
 			{Name: "Agent", Value: spent(r)}, {Name: "Overhead", Value: fmt.Sprintf("%.1fs", r.OverheadSeconds)},
 			{Name: "Directory", Value: d.Dir + "/" + r.Dir}, {Name: "Scores", Lines: scores}, {Name: "Phases", Lines: phases}, {Name: "Draw", Lines: draw},

@@ -45,6 +45,9 @@ func (a *app) printSummary(s *results.Summary) error {
 			fmt.Fprintf(a.Stdout, "%d x %s\n", n, status)
 		}
 	}
+	for _, l := range s.LeftOut {
+		fmt.Fprintf(a.Stdout, "left out: problem %s\n", l.Problem)
+	}
 	_, err := fmt.Fprintln(a.Stdout, s.Dir)
 	return err
 }

@@ -80,16 +80,27 @@ func (a *app) resume(cmd *cobra.Command, name string, f *runFlags, concurrency i
 		return err
 	}
 	f.clusters.recall(cmd, data.Run.Argv)
-	if err := f.clusters.check(cmd, data.Run.Cluster); err != nil {
+	if elsewhere := data.Run.Executor; elsewhere != nil {
+		f.exec.name = elsewhere.Kind
+		f.clusters.recallExecutor(cmd, elsewhere)
+	}
+	if err := f.clusters.check(cmd, data.Run.Cluster, f.exec.exempt()...); err != nil {
+		return err
+	}
+	played, err := a.executor(data.Run.Executor, &f.clusters, data.Run.Agents)
+	if err != nil {
 		return err
 	}
 	runner := a.runner(c, &f.clusters, nil)
 	runner.ScenarioDigest = a.scenarioDigest(c, data.Run)
+	if played != nil {
+		runner.Executor = played
+	}
 	if err := runner.CanResume(config); err != nil {
 		return err
 	}
 	on := target{kind: data.Run.Cluster, clusters: max(concurrency, data.Run.Concurrency, 1), want: cluster.Spec{Nodes: data.Run.Nodes, Fidelity: data.Run.Fidelity}}
-	if err := a.preflight(cmd.Context(), &f.clusters, c, on, filepath.Dir(data.Dir)); err != nil {
+	if err := a.ready(cmd.Context(), played, &f.clusters, c, on, filepath.Dir(data.Dir)); err != nil {
 		return err
 	}
 	observer, err := a.progress(f.progress)

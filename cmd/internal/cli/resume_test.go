@@ -11,6 +11,8 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
+	"github.com/gameday-bench/gameday/orchestrator/doctor"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -77,4 +79,28 @@ func TestInterruptedRunElsewhereIsNamedInFull(t *testing.T) {
 	}
 	require.Equal(t, 130, p.main())
 	require.Contains(t, p.err.String(), "hint: resume with: gameday resume "+dir+" --catalog "+pack+"\n")
+}
+
+func TestResumeKnowsTheFlagsOfTheRun(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t, "run", "hotel-scaled-to-zero", "--agent", "nop", "-k", "2", "--cluster", "kind", "--node-image", "mine:1", "--fresh", "--run-id", "mine")
+	p.Backend.Run = func(ctx context.Context, r *orchestrator.Runner, c orchestrator.RunConfig) (*results.Summary, error) {
+		require.Equal(t, "kind", c.Cluster)
+		r.Providers = map[string]cluster.Provider{"kind": provider(func(context.Context) (cluster.Cluster, error) { return nil, errs.Newf(errs.Infra, "no room") })}
+		return r.Run(ctx, c)
+	}
+	require.Equal(t, 5, p.main(), p.err.String())
+	next := newProcess(t, "resume", "mine", "--retry", "infra_error", "--node-image", "other:2")
+	next.Cwd = p.Cwd
+	next.Backend.Doctor = func(_ context.Context, o doctor.Options) []doctor.Check {
+		require.Equal(t, "--cluster kind", o.Flags)
+		return nil
+	}
+	next.Backend.Resume = func(_ context.Context, r *orchestrator.Runner, _ orchestrator.ResumeConfig) (*results.Summary, error) {
+		made, ok := r.Providers["kind"].(*kind.Provider)
+		require.True(t, ok, "--fresh is recalled: clusters are not used again")
+		require.Equal(t, "other:2", made.NodeImage)
+		return &results.Summary{}, nil
+	}
+	require.Zero(t, next.main(), next.err.String())
 }

@@ -26,7 +26,8 @@ const rootLong = `Gameday measures agents that operate cloud services.
 
 It brings up a real Kubernetes with an application under load, injects faults, lets an agent work
 through a bounded interface, and scores detection, localization, diagnosis and mitigation.
-Everything runs on this machine, without root, Docker or a network.`
+By default all of it runs on this machine, without root, Docker or a network: the cluster is
+processes of this user. --cluster kind and --cluster existing take other clusters.`
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
@@ -59,7 +60,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.AddCommand(
 		newRun(a), newResume(a), newCheck(a), newValidate(a), newScore(a),
-		newGet(a), newDescribe(a), newCreate(a), newDelete(a), newSupervise(a), newImages(a),
+		newGet(a), newDescribe(a), newCreate(a), newDelete(a), newSupervise(a), newExecutor(a), newImages(a),
 		newDoctor(a), newVersion(a), newCompletion(a), newMCP(a), newConfig(a),
 	)
 	root.AddCommand(topics()...)

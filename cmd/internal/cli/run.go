@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,9 @@ type runFlags struct {
 	multiplier   float64
 	progress     string
 	dryRun       bool
+	skip         bool
 	clusters     clusterFlags
+	exec         executorFlags
 }
 
 const runLong = `Run every agent on every problem of a scenario, or on the problems that are named, and score them.
@@ -47,6 +50,12 @@ written; clusters that were made end with the run.
 --cluster embedded, the default, needs nothing installed and makes a cluster for each trial. --cluster kind makes nodes in
 containers of Docker, Podman or nerdctl, and uses a cluster again once it is proven to be clean. --cluster existing works
 on the cluster behind --context, in namespaces of its own. Flags whose help begins with "kind" or "existing" go with these.
+
+A problem whose faults the clusters cannot have, for want of rights, nodes that may fail or something in the kernel, keeps
+the run from starting. With --skip-infeasible it is left out, which the run's record says.
+
+--executor kubernetes has the trials played in pods of the cluster behind --context, each with an embedded cluster of its
+own, and gathers them into the run directory as they end. The namespace that is made for it is removed at the end.
 
 SCENARIO is an id, a file, or - for standard input. What the command line gives wins over the scenario.`
 
@@ -62,7 +71,9 @@ func newRun(a *app) *cobra.Command {
   gameday run mine.yaml --concurrency 2 --out /data/runs
   gameday run smoke --agent nop --dry-run
   gameday run smoke --agent playbook --cluster kind --engine podman
+  gameday run smoke --agent playbook --cluster kind --skip-infeasible
   gameday run smoke --agent playbook --cluster existing --context staging --registry ghcr.io/me/exercise
+  gameday run smoke --agent playbook --executor kubernetes --context staging --registry ghcr.io/me/exercise --workers 8
   gameday run smoke --agent playbook --fail-under 0.8 -o json`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: completeNames(func() []string {
@@ -83,6 +94,7 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.IntVarP(&f.concurrency, "concurrency", "j", 1, "trials at a time, each on a cluster of its own; clusters come up in turns, one for every two processors")
 	enumFlag(cmd, &f.cluster, "cluster", onEmbedded, "cluster provider", "kind of cluster", providerNames())
 	f.clusters.register(cmd)
+	f.exec.register(cmd)
 	flags.Int64SliceVar(&f.seeds, "seed", nil, "seed of each attempt in turn (repeatable; default 0), from which problems draw their parameters")
 	flags.Lookup("seed").DefValue = "" // Not the empty list that stands for it.
 	flags.BoolVar(&f.twins, "twins", false, "run each problem once more without its fault")
@@ -93,6 +105,8 @@ func (f *runFlags) register(a *app, cmd *cobra.Command) {
 	flags.Float64Var(&f.failUnder, "fail-under", 0, "exit 4 when an agent scores less than this (0 to 1)")
 	flags.Float64Var(&f.multiplier, "timeout-multiplier", 1, "factor on the deadlines of all phases but the agent's")
 	enumFlag(cmd, &f.progress, "progress", "auto", "progress mode", "how progress is shown", progress.Modes())
+	flags.BoolVar(&f.skip, "skip-infeasible", false, "leave out problems whose faults the clusters cannot have, and say why; without it such a run is refused")
+	_ = flags.SetAnnotation("skip-infeasible", clusterAnnotation, []string{"true"}) // It is about what a kind of cluster can have.
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the trials and start nothing")
 	_ = cmd.RegisterFlagCompletionFunc("agent", cobra.FixedCompletions(agents.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -125,16 +139,24 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 		kind: scenario.Cluster.Provider, clusters: scenario.Concurrency,
 		want: cluster.Spec{Nodes: scenario.Cluster.Nodes, NodeGroups: groups, Fidelity: scenario.Cluster.Fidelity},
 	}
-	if err := f.clusters.check(cmd, on.kind); err != nil {
+	if err := f.clusters.check(cmd, on.kind, f.exec.exempt()...); err != nil {
+		return err
+	}
+	elsewhere, err := f.exec.spec(a, cmd, &f.clusters, on.kind)
+	if err != nil {
 		return err
 	}
 	plan := scenarios.Plan{
 		Problems: scenario.Problems, Agents: scenario.Agents, Attempts: scenario.Attempts, Seeds: scenario.Seeds, Twins: scenario.Twins,
 	}
 	if f.dryRun {
-		return a.printPlan(plan)
+		return a.printPlan(a.feasible(c, f, plan, on.kind))
 	}
-	if err := a.preflight(cmd.Context(), &f.clusters, c, on, a.path(f.out)); err != nil {
+	played, err := a.executor(elsewhere, &f.clusters, scenario.Agents)
+	if err != nil {
+		return err
+	}
+	if err := a.ready(cmd.Context(), played, &f.clusters, c, on, a.path(f.out)); err != nil {
 		return err
 	}
 	observer, err := a.progress(f.progress)
@@ -143,12 +165,15 @@ func (a *app) run(cmd *cobra.Command, args []string, f *runFlags) error {
 	}
 	runner := a.runner(c, &f.clusters, observer)
 	runner.ScenarioDigest = scenario.Digest
+	if played != nil {
+		runner.Executor = played
+	}
 	settings, err := a.settings(cmd)
 	if err != nil {
 		return err
 	}
 	config := f.runConfig(a, scenario.Scenario, settings)
-	config.NodeGroups = groups
+	config.NodeGroups, config.Executor = groups, elsewhere
 	summary, runErr := a.Backend.Run(cmd.Context(), runner, config)
 	runErr = errors.Join(runErr, closeProviders(cmd.Context(), runner))
 	a.endProgress(observer)
@@ -160,9 +185,23 @@ func (f *runFlags) runConfig(a *app, s scenarios.Scenario, settings []config.Set
 	return orchestrator.RunConfig{
 		Scenario: s.ID, Problems: s.Problems, Agents: s.Agents, Attempts: s.Attempts, Seeds: s.Seeds, Twins: s.Twins,
 		Concurrency: s.Concurrency, Cluster: s.Cluster.Provider, Nodes: s.Cluster.Nodes, Fidelity: s.Cluster.Fidelity,
-		OutDir: a.path(f.out), RunID: f.runID, InfraRetries: f.infraRetries, TimeoutMultiplier: f.multiplier,
+		OutDir: a.path(f.out), RunID: f.runID, InfraRetries: f.infraRetries, TimeoutMultiplier: f.multiplier, SkipInfeasible: f.skip,
 		Argv: append([]string{"gameday"}, a.Args...), Config: resolved,
 	}
+}
+
+// feasible is a plan without what the clusters cannot have, where that is to be left out, as far as it is known without asking anybody.
+func (a *app) feasible(c *catalogs, f *runFlags, plan scenarios.Plan, on string) scenarios.Plan {
+	if !f.skip {
+		return plan
+	}
+	left := map[string]bool{}
+	for _, l := range a.runner(c, &f.clusters, nil).Infeasible(orchestrator.RunConfig{Problems: plan.Problems, Cluster: on}) {
+		left[l.Problem] = true
+		fmt.Fprintf(a.notes(), "left out: problem %s: %s\n", l.Problem, l.Reason)
+	}
+	plan.Problems = slices.DeleteFunc(slices.Clone(plan.Problems), func(id string) bool { return left[id] })
+	return plan
 }
 
 // overlay puts what the command line gave over the scenario. Settings from the environment and from files are weaker than a

@@ -1,5 +1,6 @@
 // Package kubectl runs kubectl in process, against one fixed API server, for an agent that is not trusted with the
-// machine: it reads no kubeconfig, starts no program, opens no file outside the trial's workspace, and ends on time.
+// machine: it reads no kubeconfig, starts no other program, opens no file outside the trial's workspace, and ends on time. What
+// could take this process's memory or time with it, as a template that loops, runs in a child with limits (see ServeChild).
 package kubectl
 
 import (
@@ -44,6 +45,8 @@ type Kubectl struct {
 	workspace string
 	discovery discovery.CachedDiscoveryInterface
 	mapper    meta.RESTMapper
+	// child is taken while a child runs.
+	child chan struct{}
 }
 
 // New returns a Kubectl whose commands use access, work in namespace where they name none, and see the files of the
@@ -60,7 +63,7 @@ func New(access Access, namespace, workspace string) (*Kubectl, error) {
 	cached := memory.NewMemCacheClient(client)
 	return &Kubectl{
 		access: access, namespace: namespace, workspace: workspace,
-		discovery: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
+		discovery: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached), child: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -121,14 +124,16 @@ func (k *Kubectl) Run(ctx context.Context, c Command) Output {
 	}
 	done := make(chan bool, 1)
 	go func() {
-		defer run.close()
-		done <- run.execute()
+		failed := run.execute()
+		run.close() // Before it counts as ended: a child ends with its command.
+		done <- failed
 	}()
 	out, ended := run.wait(limited, done)
-	if ended {
-		return out
-	}
 	switch {
+	case ended && run.costly:
+		return k.inChild(ctx, argv, c.Stdin, timeout)
+	case ended:
+		return out
 	case ctx.Err() != nil:
 		out.Text, out.Failed = out.Text+"error: the command was cancelled\n", true
 	case follow:
@@ -153,6 +158,8 @@ type run struct {
 	stdin  string
 	end    func()
 	prefix string
+	// costly is set when execute ended before the command began, because it is one for a child.
+	costly bool
 }
 
 func (k *Kubectl) newRun(ctx context.Context, argv []string, stdin string) (*run, error) {
@@ -197,7 +204,9 @@ func (r *run) execute() (failed bool) {
 			slog.Debug("kubectl crashed", "argv", r.argv, "panic", p)
 		}
 	}()
-	if err := r.root.Execute(); err != nil {
+	if err := r.root.Execute(); errors.Is(err, errCostly) {
+		r.costly = true
+	} else if err != nil {
 		r.stderr.writeLine("error: " + strings.TrimPrefix(err.Error(), "error: "))
 		return true
 	}
@@ -213,6 +222,8 @@ func (r *run) wait(ctx context.Context, done <-chan bool) (out Output, ended boo
 	case <-ctx.Done():
 	}
 	out = Output{Text: r.text()}
+	r.stdout.end()
+	r.stderr.end()
 	r.end()
 	late := time.NewTimer(grace)
 	defer late.Stop()

@@ -92,6 +92,9 @@ func (k *Kubectl) tree(config *rest.Config, r *run, stdin io.Reader) *cobra.Comm
 		if err := refuseFlags(cmd); err != nil {
 			return err
 		}
+		if serving.Load() && costly(cmd) {
+			return errCostly // A child asks all this again.
+		}
 		return k.confine(cmd, args, r.stdin)
 	}
 	return root

@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/gameday-bench/gameday/internal/random"
 )
 
 // The paths under which the telemetry APIs are served beside the Kubernetes API.
@@ -156,8 +156,5 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 }
 
 func randomToken() string {
-	var b [24]byte
-	// crypto/rand.Read never fails (it ends the process instead).
-	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	return random.Hex(24)
 }

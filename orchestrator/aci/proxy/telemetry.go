@@ -21,10 +21,17 @@ type Endpoint struct {
 	Transport http.RoundTripper
 }
 
-// ErrNoEndpoint is what the zero Endpoint answers.
-var ErrNoEndpoint = errors.New("there is no such telemetry in this cluster")
+var (
+	// ErrNoEndpoint is what the zero Endpoint answers.
+	ErrNoEndpoint = errors.New("there is no such telemetry in this cluster")
+	// ErrTooMuch is an answer that is too long to be filtered.
+	ErrTooMuch = fmt.Errorf("the answer is longer than %d MiB: ask for less", maxAnswer>>20)
+)
 
-// Get asks for path with query and returns the status code and the whole body.
+// maxAnswer bounds an answer: it is taken apart in memory, where it needs several times as much.
+const maxAnswer = 32 << 20
+
+// Get asks for path (escaped) with query and returns the status code and the whole body.
 func (e Endpoint) Get(ctx context.Context, path string, query url.Values) (int, []byte, error) {
 	if e.BaseURL == "" {
 		return 0, nil, ErrNoEndpoint
@@ -47,9 +54,12 @@ func (e Endpoint) Get(ctx context.Context, path string, query url.Values) (int, 
 		return 0, nil, fmt.Errorf("ask telemetry: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
 		return 0, nil, fmt.Errorf("read telemetry's answer: %w", err)
+	case len(body) > maxAnswer:
+		return 0, nil, ErrTooMuch
 	}
 	return resp.StatusCode, body, nil
 }
@@ -67,10 +77,15 @@ func prometheusPath(path string) bool {
 		"/api/v1/metadata", "/api/v1/targets", "/api/v1/status/buildinfo", "/-/healthy", "/-/ready":
 		return true
 	}
-	return strings.HasPrefix(path, "/api/v1/label/")
+	name, isLabel := strings.CutPrefix(path, labelPath)
+	name, isValues := strings.CutSuffix(name, valuesPath)
+	return isLabel && isValues && !strings.Contains(name, "/")
 }
 
 func jaegerPath(path string) bool {
+	if strings.Contains(path, "..") {
+		return false // It would be taken for another path on its way.
+	}
 	return path == "/api/services" || path == "/api/traces" || path == "/api/dependencies" || path == "/api/operations" ||
 		strings.HasPrefix(path, "/api/traces/") || strings.HasPrefix(path, "/api/services/")
 }
@@ -84,7 +99,12 @@ func (t telemetry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	code, body, err := t.endpoint.Get(r.Context(), r.URL.EscapedPath(), r.Form)
+	path, query, err := t.rules.RestrictTelemetry(r.URL.Path, r.Form)
+	if err != nil {
+		answer{code: http.StatusBadRequest, body: map[string]any{"status": "error", "errorType": "bad_data", "error": err.Error()}}.write(w)
+		return
+	}
+	code, body, err := t.endpoint.Get(r.Context(), (&url.URL{Path: path}).EscapedPath(), query)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -155,21 +175,23 @@ func (r Rules) hiddenElement(v any) bool {
 	return false
 }
 
+// The labels by which a series, an alert, a target or a service is known as hidden: those that hold a namespace, and those that
+// hold a name.
+var (
+	namespaceLabels = []string{"namespace", "exported_namespace", "__meta_kubernetes_namespace"}
+	nameLabels      = []string{
+		"__name__", "name", "job", "pod", "service", "serviceName", "alertname", "app", "container", "deployment", "instance",
+	}
+)
+
 func (r Rules) hiddenLabels(labels map[string]any) bool {
 	for key, value := range labels {
 		s, ok := value.(string)
 		if !ok {
 			continue
 		}
-		isNamespace := key == "namespace" || key == "exported_namespace" || key == "__meta_kubernetes_namespace"
-		if isNamespace && r.hiddenNamespace(s) {
+		if slices.Contains(namespaceLabels, key) && r.hiddenNamespace(s) || slices.Contains(nameLabels, key) && r.hiddenName(s) {
 			return true
-		}
-		switch key {
-		case "__name__", "name", "job", "pod", "service", "serviceName", "alertname", "app", "container", "deployment", "instance":
-			if r.hiddenName(s) {
-				return true
-			}
 		}
 	}
 	return false

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -23,8 +24,8 @@ const (
 	ServerImage = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 )
 
-// Netem is the key of ConformanceOptions.Lacks for the queueing discipline that delays and loses packets.
-const Netem = "netem"
+// Netem is the key of ConformanceOptions.Lacks for the packet scheduler that delays and loses packets.
+const Netem = faults.Netem
 
 // ConformanceOptions are what the suite cannot know of a provider.
 type ConformanceOptions struct {
@@ -117,15 +118,6 @@ func (s *suite) awaitNode(r *Rig, name string, ready bool) {
 		if err != nil {
 			return false, err.Error()
 		}
-		return nodeReady(n) == ready, fmt.Sprintf("%+v", n.Status.Conditions)
+		return readiness.Node(n) == ready, fmt.Sprintf("%+v", n.Status.Conditions)
 	})
-}
-
-func nodeReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -39,7 +40,7 @@ func (s *suite) up(t *testing.T) {
 	nodes, err := r.Kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, n := range nodes.Items {
-		require.True(t, nodeReady(&n), "node %s is Ready: %+v", n.Name, n.Status.Conditions)
+		require.True(t, readiness.Node(&n), "node %s is Ready: %+v", n.Name, n.Status.Conditions)
 	}
 	require.GreaterOrEqual(t, len(s.workers(r)), s.spec.Nodes)
 

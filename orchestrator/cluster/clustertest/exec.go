@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 
@@ -14,18 +15,27 @@ import (
 // Exec runs a command in the first container of a pod and returns what it printed, and its exit code.
 func (r *Rig) Exec(pod string, argv ...string) (string, int) {
 	r.T.Helper()
+	out, code, err := r.TryExec(r.T.Context(), pod, argv...)
+	require.NoError(r.T, err, "exec in %s: %s", pod, out)
+	return out, code
+}
+
+// TryExec is Exec for those who run several at once: what cannot be run is an error, and does not end the test.
+func (r *Rig) TryExec(ctx context.Context, pod string, argv ...string) (out string, code int, err error) {
 	req := r.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(r.Namespace).Name(pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewWebSocketExecutor(r.REST, "GET", req.URL().String())
-	require.NoError(r.T, err)
-	var out, errs bytes.Buffer
-	err = executor.StreamWithContext(r.T.Context(), remotecommand.StreamOptions{Stdout: &out, Stderr: &errs})
+	if err != nil {
+		return "", 0, err
+	}
+	var printed, errs bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &printed, Stderr: &errs})
+	out = printed.String() + errs.String()
 	var exit interface{ ExitStatus() int }
 	if errors.As(err, &exit) {
-		return out.String() + errs.String(), exit.ExitStatus()
+		return out, exit.ExitStatus(), nil
 	}
-	require.NoError(r.T, err, "exec in %s: %s", pod, errs.String())
-	return out.String() + errs.String(), 0
+	return out, 0, err
 }
 
 // Sh runs a shell script in a pod and returns what it printed, and its exit code.

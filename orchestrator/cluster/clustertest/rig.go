@@ -11,11 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
 
@@ -126,12 +128,7 @@ func (r *Rig) ReadyPods(selector string) []corev1.Pod {
 
 // IsReady is true for a pod that is ready and stays.
 func IsReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
-		}
-	}
-	return false
+	return p.DeletionTimestamp == nil && readiness.Pod(p)
 }
 
 // Available waits until a deployment has all its replicas available at its newest generation.
@@ -146,6 +143,14 @@ func (r *Rig) Available(deployment string) {
 		return s.ObservedGeneration == d.Generation && s.Replicas == *d.Spec.Replicas && s.UpdatedReplicas == s.Replicas &&
 			s.AvailableReplicas == s.Replicas, fmt.Sprintf("%+v", s)
 	})
+}
+
+// Scale sets how many replicas a deployment is to have. It takes a context because clean-ups call it, when the test's own is over.
+func (r *Rig) Scale(ctx context.Context, deployment string, replicas int) {
+	r.T.Helper()
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	_, err := r.Kube.AppsV1().Deployments(r.Namespace).Patch(ctx, deployment, types.MergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(r.T, err)
 }
 
 // DeletePod deletes a pod and waits until it is gone.

@@ -111,3 +111,9 @@ func (s *Site) Value(what, expression string, holds func(float64) bool) float64 
 	})
 	return value
 }
+
+// Some and None are what Value can wait for: that there is something of what is counted, and that there is nothing.
+func Some(v float64) bool { return v > 0 }
+
+// None is the opposite of Some.
+func None(v float64) bool { return v == 0 }

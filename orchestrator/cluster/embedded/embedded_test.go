@@ -8,18 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/proctree"
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
@@ -65,7 +64,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, nodes.Items, 2)
 	for _, n := range nodes.Items {
-		require.True(t, ready(n), "node %s is Ready", n.Name)
+		require.True(t, readiness.Node(&n), "node %s is Ready", n.Name)
 	}
 	table, err := proctree.Table()
 	require.NoError(t, err)
@@ -76,7 +75,7 @@ func TestClusterComesUpAndLeavesNothing(t *testing.T) {
 	require.NoDirExists(t, c.Spec().Dir)
 	for _, p := range tree {
 		if p.PID != os.Getpid() {
-			require.Eventually(t, func() bool { return !runs(p.PID) }, 5*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
+			require.Eventually(t, func() bool { return !proctree.Runs(p.PID) }, 5*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
 		}
 	}
 	require.NoError(t, c.Err(), "an orderly end is no breakdown")
@@ -123,7 +122,7 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
 	for _, p := range tree {
-		require.Eventually(t, func() bool { return !runs(p.PID) }, 10*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
+		require.Eventually(t, func() bool { return !proctree.Runs(p.PID) }, 10*time.Second, 10*time.Millisecond, "%s (%d) is gone", p.Name, p.PID)
 	}
 	require.Eventually(t, func() bool { _, err := os.Stat(d.Dir); return os.IsNotExist(err) }, 10*time.Second, 10*time.Millisecond)
 }
@@ -152,21 +151,6 @@ func waitNode(t *testing.T, client kubernetes.Interface, name string, want bool)
 	t.Helper()
 	require.Eventually(t, func() bool {
 		n, err := client.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
-		return err == nil && ready(*n) == want
+		return err == nil && readiness.Node(n) == want
 	}, time.Minute, 100*time.Millisecond, "node %s has ready=%v", name, want)
-}
-
-func ready(n corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
-
-// runs is false for a process that has ended, also while nobody has reaped it.
-func runs(pid int) bool {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(data), ") Z ")
 }

@@ -6,8 +6,6 @@ package embedded
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/internal/scratch"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/pki"
@@ -109,7 +108,7 @@ func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) 
 // prepare makes the cluster's directory with everything in it; no process of the cluster runs yet.
 func prepare(want cluster.Spec, binaries Binaries, log *slog.Logger) (*Cluster, error) {
 	if want.Name == "" {
-		want.Name = "c-" + randomHex(4)
+		want.Name = "c-" + random.Hex(4)
 	}
 	s, err := plan(want, filepath.Join(BaseDir(), want.Name), binaries.Programs)
 	if err != nil {
@@ -263,10 +262,4 @@ func (c *Cluster) tearDown() error {
 	wg.Wait()
 	c.ports.end()
 	return c.dir.Remove()
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails, see crypto/rand.
-	return hex.EncodeToString(b)
 }

@@ -115,15 +115,15 @@ func (t Target) production() string {
 		host = cmp.Or(u.Hostname(), t.Server)
 	}
 	for _, name := range []string{t.Context, t.Cluster, host} {
-		if looksLikeProduction(name) {
+		if LooksLikeProduction(name) {
 			return name
 		}
 	}
 	return ""
 }
 
-// looksLikeProduction is true for names with prod, prd or live in them; not for product, nor for words such as delivery.
-func looksLikeProduction(name string) bool {
+// LooksLikeProduction is true for names with prod, prd or live in them; not for product, nor for words such as delivery.
+func LooksLikeProduction(name string) bool {
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
 	return slices.ContainsFunc(words, func(word string) bool {
 		if word == "live" || strings.Contains(word, "prd") {

@@ -73,7 +73,7 @@ func TestLooksLikeProduction(t *testing.T) {
 		"preprod": true, "product-production": true,
 		"staging": false, "product-catalogue": false, "delivery": false, "liveness": false, "kind-kind": false, "192.0.2.1": false, "": false,
 	} {
-		require.Equal(t, want, looksLikeProduction(name), name)
+		require.Equal(t, want, LooksLikeProduction(name), name)
 	}
 	require.Equal(t, "api.prod.example.com", Target{Context: "a", Cluster: "b", Server: "https://api.prod.example.com:6443/x"}.production())
 	require.Equal(t, "shop-live", Target{Context: "a", Cluster: "shop-live", Server: "https://x"}.production())

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/workloads/objects"
 )
 
@@ -39,16 +41,16 @@ func (r room) String() string {
 }
 
 // checkNodes looks at the nodes, and at what is free on those that take pods.
-func (in *inspection) checkNodes(ctx context.Context) []Check {
+func (in *inspection) checkNodes(ctx context.Context) []preflight.Check {
 	nodes, err := in.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return []Check{failed("nodes", in.rightsHint(), "list nodes: %v", err)}
+		return []preflight.Check{preflight.Failed("nodes", in.rightsHint(), "list nodes: %v", err)}
 	}
 	var open []corev1.Node
 	var sick, foreign []string
 	for _, n := range nodes.Items {
 		switch {
-		case !ready(n):
+		case !readiness.Node(&n):
 			sick = append(sick, n.Name)
 		case !takesPods(n):
 		case n.Status.NodeInfo.OperatingSystem != "linux" || n.Status.NodeInfo.Architecture != runtime.GOARCH:
@@ -60,21 +62,15 @@ func (in *inspection) checkNodes(ctx context.Context) []Check {
 	in.nodes = len(open)
 	switch {
 	case len(sick) > 0:
-		return []Check{failed("nodes", "repair or remove them: their alerts would be a part of every trial", "%d of %d are not ready: %s",
+		return []preflight.Check{preflight.Failed("nodes", "repair or remove them: their alerts would be a part of every trial", "%d of %d are not ready: %s",
 			len(sick), len(nodes.Items), strings.Join(sick, ", "))}
 	case len(foreign) > 0:
-		return []Check{failed("nodes", "taint them, or use a gameday that was built for them", "%s are not linux/%s, which the images are made for",
+		return []preflight.Check{preflight.Failed("nodes", "taint them, or use a gameday that was built for them", "%s are not linux/%s, which the images are made for",
 			strings.Join(foreign, ", "), runtime.GOARCH)}
 	case len(open) == 0:
-		return []Check{failed("nodes", "add a node without taints, or uncordon one", "none of %d takes pods", len(nodes.Items))}
+		return []preflight.Check{preflight.Failed("nodes", "add a node without taints, or uncordon one", "none of %d takes pods", len(nodes.Items))}
 	}
-	return []Check{passed("nodes", "%d take pods", len(open)), in.checkCapacity(ctx, open)}
-}
-
-func ready(n corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
+	return []preflight.Check{preflight.Passed("nodes", "%d take pods", len(open)), in.checkCapacity(ctx, open)}
 }
 
 // takesPods is true for nodes that take pods without tolerations.
@@ -83,10 +79,10 @@ func takesPods(n corev1.Node) bool {
 }
 
 // checkCapacity finds a place for every pod of every application, one application at a time.
-func (in *inspection) checkCapacity(ctx context.Context, nodes []corev1.Node) Check {
+func (in *inspection) checkCapacity(ctx context.Context, nodes []corev1.Node) preflight.Check {
 	pods, err := in.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return failed("capacity", in.rightsHint(), "list pods: %v", err)
+		return preflight.Failed("capacity", in.rightsHint(), "list pods: %v", err)
 	}
 	free := freeRoom(nodes, pods.Items)
 	total, most := room{}, room{}
@@ -96,7 +92,7 @@ func (in *inspection) checkCapacity(ctx context.Context, nodes []corev1.Node) Ch
 	for _, set := range in.sets {
 		wanted, err := demand(set)
 		if err != nil {
-			return failed("capacity", "report this: the application's manifests cannot be read", "%v", err)
+			return preflight.Failed("capacity", "report this: the application's manifests cannot be read", "%v", err)
 		}
 		sum := room{}
 		for _, r := range wanted {
@@ -104,15 +100,15 @@ func (in *inspection) checkCapacity(ctx context.Context, nodes []corev1.Node) Ch
 		}
 		hint := "remove what is not needed, add nodes, or use another cluster"
 		if !total.holds(sum) {
-			return failed("capacity", hint, "an application with its instruments needs %s; free are %s", sum, total)
+			return preflight.Failed("capacity", hint, "an application with its instruments needs %s; free are %s", sum, total)
 		}
 		if left := place(wanted, free); left > 0 {
-			return failed("capacity", hint, "an application with its instruments needs %s; free are %s, but on no node together: %d pods find no place",
+			return preflight.Failed("capacity", hint, "an application with its instruments needs %s; free are %s, but on no node together: %d pods find no place",
 				sum, total, left)
 		}
 		most = room{max(most.cpu, sum.cpu), max(most.memory, sum.memory), max(most.pods, sum.pods)}
 	}
-	return passed("capacity", "%s are needed, %s are free", most, total)
+	return preflight.Passed("capacity", "%s are needed, %s are free", most, total)
 }
 
 // freeRoom is what is left on each node: allocatable less what the pods there have requested.

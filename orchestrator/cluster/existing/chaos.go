@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // mesh is where Chaos Mesh comes from.
@@ -68,35 +69,35 @@ func (p *Provider) chaosNamespace() string { return cmp.Or(p.Chaos.Namespace, "c
 const controller = "chaos-controller-manager"
 
 // checkChaos looks for Chaos Mesh, wherever it is, and otherwise whether it can be installed.
-func (in *inspection) checkChaos(ctx context.Context) Check {
+func (in *inspection) checkChaos(ctx context.Context) preflight.Check {
 	const name = "Chaos Mesh"
 	list, err := in.kube.AppsV1().Deployments(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + controller})
 	if err != nil {
-		return failed(name, in.rightsHint(), "look for its controllers: %v", err)
+		return preflight.Failed(name, in.rightsHint(), "look for its controllers: %v", err)
 	}
 	if len(list.Items) > 0 {
 		d := list.Items[0]
 		in.chaosAt = d.Namespace
 		if d.Status.AvailableReplicas == 0 {
-			return failed(name, fmt.Sprintf("see why: kubectl --context %s -n %s describe deployment %s", in.target.Context, d.Namespace, controller),
+			return preflight.Failed(name, fmt.Sprintf("see why: kubectl --context %s -n %s describe deployment %s", in.target.Context, d.Namespace, controller),
 				"it is installed in namespace %s and does not run", d.Namespace)
 		}
-		return passed(name, "%s in namespace %s", cmp.Or(d.Labels["app.kubernetes.io/version"], "an unknown version"), d.Namespace)
+		return preflight.Passed(name, "%s in namespace %s", cmp.Or(d.Labels["app.kubernetes.io/version"], "an unknown version"), d.Namespace)
 	}
 	left, err := definitions(ctx, in.dynamic)
 	switch {
 	case err != nil:
-		return failed(name, in.rightsHint(), "look for its definitions: %v", err)
+		return preflight.Failed(name, in.rightsHint(), "look for its definitions: %v", err)
 	case len(left) > 0:
-		return failed(name, "install it again, or remove what is left: kubectl --context "+in.target.Context+" delete crd "+strings.Join(left, " "),
+		return preflight.Failed(name, "install it again, or remove what is left: kubectl --context "+in.target.Context+" delete crd "+strings.Join(left, " "),
 			"it has been removed, but for %d definitions", len(left))
 	}
 	if chart := in.provider.Chaos.Chart; chart != "" && !strings.Contains(chart, "://") {
 		if _, err := os.Stat(chart); err != nil {
-			return failed(name, "name a chart that can be read: --chaos-mesh-chart FILE", "%v", err)
+			return preflight.Failed(name, "name a chart that can be read: --chaos-mesh-chart FILE", "%v", err)
 		}
 	}
-	return passed(name, "not installed: it will be, in namespace %s, until the end of the run", in.provider.chaosNamespace())
+	return preflight.Passed(name, "not installed: it will be, in namespace %s, until the end of the run", in.provider.chaosNamespace())
 }
 
 func crds(d dynamic.Interface) dynamic.ResourceInterface {

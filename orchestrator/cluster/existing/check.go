@@ -11,57 +11,24 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/orchestrator/stack"
 	"github.com/gameday-bench/gameday/workloads/objects"
 )
 
-// Check is one thing that was looked at before anything is made.
-type Check struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	// Required is false for what is only good to know.
-	Required bool   `json:"required"`
-	Detail   string `json:"detail"`
-	// Hint says what to do where OK is false.
-	Hint string `json:"hint,omitempty"`
-}
-
-// passed and failed are required checks.
-func passed(name, format string, args ...any) Check {
-	return Check{Name: name, OK: true, Required: true, Detail: fmt.Sprintf(format, args...)}
-}
-
-func failed(name, hint, format string, args ...any) Check {
-	return Check{Name: name, Required: true, Detail: fmt.Sprintf(format, args...), Hint: hint}
-}
-
 // Check looks at everything that a trial needs. It makes and changes nothing. Where the cluster cannot be spoken to, or must not
 // be, what would come after is left out.
-func (p *Provider) Check(ctx context.Context) []Check {
+func (p *Provider) Check(ctx context.Context) []preflight.Check {
 	_, checks, err := p.inspect(ctx)
 	if err != nil {
-		return append(checks, Check{Name: "context", Required: true, Detail: err.Error(), Hint: errs.HintOf(err)})
+		return append(checks, preflight.Check{Name: "context", Required: true, Detail: err.Error(), Hint: errs.HintOf(err)})
 	}
 	return checks
 }
 
 // CheckError is nil where every required check is right; else it says which are not, of party infra, with what to do as its hint.
-func CheckError(contextName string, checks []Check) error {
-	var wrong, hints []string
-	for _, c := range checks {
-		if !c.Required || c.OK {
-			continue
-		}
-		wrong = append(wrong, c.Name+": "+c.Detail)
-		if c.Hint != "" {
-			hints = append(hints, c.Name+": "+c.Hint)
-		}
-	}
-	if wrong == nil {
-		return nil
-	}
-	err := errs.Newf(errs.Infra, "context %s is not ready: %s", contextName, strings.Join(wrong, "; "))
-	return errs.Hint(err, "%s", strings.Join(append(hints, "see all with: gameday doctor --cluster existing --context "+contextName), "; "))
+func CheckError(contextName string, checks []preflight.Check) error {
+	return preflight.Refuse("context "+contextName, "--cluster existing --context "+contextName, checks)
 }
 
 // inspection is one look at a cluster: the access to it, and what was found.
@@ -79,13 +46,13 @@ type inspection struct {
 }
 
 // inspect makes all checks. The error is for what leaves nothing to check: a kubeconfig that cannot be read, an unknown context.
-func (p *Provider) inspect(ctx context.Context) (*inspection, []Check, error) {
+func (p *Provider) inspect(ctx context.Context) (*inspection, []preflight.Check, error) {
 	a, err := p.access()
 	if err != nil {
 		return nil, nil, err
 	}
 	in := &inspection{access: a, provider: p}
-	checks := []Check{passed("context", "%s", a.target), p.checkProduction(a.target)}
+	checks := []preflight.Check{preflight.Passed("context", "%s", a.target), p.checkProduction(a.target)}
 	if !checks[1].OK {
 		return in, checks, nil // Nothing is asked of a cluster that nobody wanted to be asked.
 	}
@@ -137,26 +104,28 @@ func (in *inspection) namespaces() []string {
 	return slices.Compact(out)
 }
 
-func (p *Provider) checkProduction(t Target) Check {
+func (p *Provider) checkProduction(t Target) preflight.Check {
 	name := t.production()
 	switch {
 	case name == "":
-		return passed("not production", "no name looks like it")
+		return preflight.Passed("not production", "no name looks like it")
 	case p.AllowContext:
-		return passed("not production", "%q looks like it, and is allowed", name)
+		return preflight.Passed("not production", "%q looks like it, and is allowed", name)
 	}
-	return failed("not production", "choose another context, or, where you are sure, add --allow-context", "%q looks like production", name)
+	return preflight.Failed("not production", "choose another context, or, where you are sure, add --allow-context", "%q looks like production", name)
 }
 
-func (p *Provider) checkRegistry() Check {
+func (p *Provider) checkRegistry() preflight.Check {
 	hint := "push the images with gameday images push REGISTRY, and add --registry REGISTRY"
 	switch {
 	case p.Registry == "":
-		return failed("registry", hint, "none is given, and the nodes have to pull the images from somewhere")
+		return preflight.Failed("registry", hint, "none is given, and the nodes have to pull the images from somewhere")
 	case strings.Contains(p.Registry, "://") || strings.ContainsAny(p.Registry, " @") || strings.HasPrefix(p.Registry, "/"):
-		return failed("registry", "write it as in an image reference, for example ghcr.io/me/exercise", "%q is not a registry", p.Registry)
-	case p.Registry == objects.Registry || strings.HasPrefix(p.Registry, objects.Registry+"/"):
-		return failed("registry", hint, "%q is the name in the manifests, which nothing serves", p.Registry)
+		return preflight.Failed("registry", "write it as in an image reference, for example ghcr.io/me/exercise", "%q is not a registry", p.Registry)
+	case p.Registry == objects.Registry:
+		return preflight.Passed("registry", "%s: nothing is pulled, every node has to hold the images that gameday images save writes", p.Registry)
+	case strings.HasPrefix(p.Registry, objects.Registry+"/"):
+		return preflight.Failed("registry", hint, "%q is the name in the manifests, which nothing serves", p.Registry)
 	}
-	return passed("registry", "%s", p.Registry)
+	return preflight.Passed("registry", "%s", p.Registry)
 }

@@ -13,11 +13,12 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
-func find(t *testing.T, checks []Check, name string) Check {
+func find(t *testing.T, checks []preflight.Check, name string) preflight.Check {
 	t.Helper()
-	i := slices.IndexFunc(checks, func(c Check) bool { return c.Name == name })
+	i := slices.IndexFunc(checks, func(c preflight.Check) bool { return c.Name == name })
 	require.GreaterOrEqual(t, i, 0, "%s in %v", name, checks)
 	return checks[i]
 }
@@ -67,7 +68,7 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsMade(t *testing.T) {
 			provider: func(p *Provider) { p.Registry = "" }, check: "registry", detail: "none is given", hint: "gameday images push REGISTRY",
 		},
 		"a URL for a registry":         {provider: func(p *Provider) { p.Registry = "https://ghcr.io/me" }, check: "registry", detail: "is not a registry", hint: "ghcr.io/me/exercise"},
-		"the registry of the manifest": {provider: func(p *Provider) { p.Registry = "registry.local" }, check: "registry", detail: "which nothing serves", hint: "push"},
+		"the registry of the manifest": {provider: func(p *Provider) { p.Registry = "registry.local/mine" }, check: "registry", detail: "which nothing serves", hint: "push"},
 		"rights": {
 			server: func(_ *testing.T, s *apiServer) {
 				s.denied = func(a authorizationv1.ResourceAttributes) bool {
@@ -192,6 +193,8 @@ func TestWhatIsAllowedIsNoFinding(t *testing.T) {
 	require.Contains(t, find(t, checks, "not production").Detail, "is allowed")
 	require.Contains(t, find(t, checks, "server").Detail, "newer than 1.35")
 	require.Equal(t, "2.7.2 in namespace chaos", find(t, checks, "Chaos Mesh").Detail)
+	p.Registry = "registry.local"
+	require.Contains(t, find(t, p.Check(t.Context()), "registry").Detail, "nothing is pulled")
 	s.remove("/apis/storage.k8s.io/v1/storageclasses/standard")
 	storage := find(t, p.Check(t.Context()), "storage")
 	require.True(t, storage.OK, "no application has claims: %+v", storage)
@@ -200,7 +203,7 @@ func TestWhatIsAllowedIsNoFinding(t *testing.T) {
 
 func TestCheckErrorNamesEverything(t *testing.T) {
 	t.Parallel()
-	err := CheckError("c", []Check{{Name: "a", Required: true, Detail: "none", Hint: "get one"}, {Name: "b"}, {Name: "d", OK: true, Required: true}, {Name: "e", Required: true, Detail: "bad"}})
+	err := CheckError("c", []preflight.Check{{Name: "a", Required: true, Detail: "none", Hint: "get one"}, {Name: "b"}, {Name: "d", OK: true, Required: true}, {Name: "e", Required: true, Detail: "bad"}})
 	require.EqualError(t, err, "context c is not ready: a: none; e: bad")
 	require.Equal(t, "a: get one; see all with: gameday doctor --cluster existing --context c", errs.HintOf(err))
 }

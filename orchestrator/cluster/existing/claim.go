@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 const (
@@ -90,26 +91,26 @@ func readClaim(ctx context.Context, kube kubernetes.Interface, now time.Time) (*
 }
 
 // checkClaim looks whether somebody uses the cluster, or has left something on it.
-func (in *inspection) checkClaim(ctx context.Context) Check {
+func (in *inspection) checkClaim(ctx context.Context) preflight.Check {
 	held, err := readClaim(ctx, in.kube, in.provider.clock().Now())
 	switch {
 	case errors.Is(err, errForeignHome):
-		return failed("claim", "rename the namespace, or use another cluster", "%v", err)
+		return preflight.Failed("claim", "rename the namespace, or use another cluster", "%v", err)
 	case err != nil:
-		return failed("claim", in.rightsHint(), "%v", err)
+		return preflight.Failed("claim", in.rightsHint(), "%v", err)
 	case held != nil && held.live:
-		return failed("claim", "wait until that run has ended, or use another cluster", "in use by %s", held)
+		return preflight.Failed("claim", "wait until that run has ended, or use another cluster", "in use by %s", held)
 	case held != nil:
-		return failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "a run was killed and has left something: %s", held)
+		return preflight.Failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "a run was killed and has left something: %s", held)
 	}
 	left, err := in.kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: OwnerLabel})
 	if err != nil {
-		return failed("claim", in.rightsHint(), "list namespaces: %v", err)
+		return preflight.Failed("claim", in.rightsHint(), "list namespaces: %v", err)
 	}
 	if len(left.Items) > 0 {
-		return failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "an earlier run has left namespace %s", left.Items[0].Name)
+		return preflight.Failed("claim", "remove it with: "+in.provider.cleanUpCommand(), "an earlier run has left namespace %s", left.Items[0].Name)
 	}
-	return passed("claim", "nobody uses it for an exercise")
+	return preflight.Passed("claim", "nobody uses it for an exercise")
 }
 
 // claim is this process's hold on a cluster: while it lasts, no other run uses it. It is kept up in the background until release.
@@ -133,6 +134,7 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	labels := map[string]string{OwnerLabel: owner, scopeLabel: scopeRun}
 	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Home, Labels: labels}}
 	_, err := kube.CoreV1().Namespaces().Create(ctx, home, metav1.CreateOptions{})
+	fresh := err == nil
 	if apierrors.IsAlreadyExists(err) {
 		err = out.mayTakeOver(ctx)
 	}
@@ -148,6 +150,9 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	if apierrors.IsAlreadyExists(err) {
 		err = out.renew(ctx)
 	}
+	if err != nil && fresh {
+		err = errors.Join(err, letGo(context.WithoutCancel(ctx), kube))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim the cluster: %w", err)
 	}
@@ -155,6 +160,16 @@ func take(ctx context.Context, kube kubernetes.Interface, owner string, c clock.
 	out.stop = stop
 	go out.keep(keeping)
 	return out, nil
+}
+
+// letGo removes a claim that was begun: nobody else would know whose it is.
+func letGo(ctx context.Context, kube kubernetes.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	if err := kube.CoreV1().Namespaces().Delete(ctx, Home, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("remove namespace %s: %w", Home, err)
+	}
+	return nil
 }
 
 // mayTakeOver is an error where Home is not this owner's.

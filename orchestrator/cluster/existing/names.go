@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gameday-bench/gameday/orchestrator/aci/proxy"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // What a run makes carries labels, and is found by them again. Agents see no label that begins with gameday.dev.
@@ -38,7 +39,7 @@ type made struct {
 func (m made) String() string { return strings.TrimSuffix(m.resource.Resource, "s") + " " + m.name }
 
 // checkNames looks whether something of somebody else has a name that a trial needs.
-func (in *inspection) checkNames(ctx context.Context) Check {
+func (in *inspection) checkNames(ctx context.Context) preflight.Check {
 	var mu sync.Mutex
 	var taken []string
 	group, ctx := errgroup.WithContext(ctx)
@@ -62,14 +63,14 @@ func (in *inspection) checkNames(ctx context.Context) Check {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return failed("names", "see that the cluster is well, and try again", "%v", err)
+		return preflight.Failed("names", "see that the cluster is well, and try again", "%v", err)
 	}
 	if len(taken) > 0 {
 		slices.Sort(taken)
-		return failed("names", "rename or remove them, or use another cluster; a virtual cluster in this one will do",
+		return preflight.Failed("names", "rename or remove them, or use another cluster; a virtual cluster in this one will do",
 			"taken by somebody else: %s", strings.Join(taken, ", "))
 	}
-	return passed("names", "namespaces %s and what goes with them are free", strings.Join(in.namespaces(), ", "))
+	return preflight.Passed("names", "namespaces %s and what goes with them are free", strings.Join(in.namespaces(), ", "))
 }
 
 // clusterScoped is everything without a namespace that a run makes, each once.

@@ -7,8 +7,6 @@ package existing
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/workloads"
@@ -34,7 +33,8 @@ type Provider struct {
 	AllowContext bool
 	// AllowCordon lets agents cordon nodes. What they have cordoned takes pods again after the trial.
 	AllowCordon bool
-	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise.
+	// Registry is where the nodes pull the images of applications from, for example ghcr.io/me/exercise. objects.Registry, the name in the
+	// manifests, says that they hold them already.
 	Registry string
 	// Chaos says how Chaos Mesh is installed where the cluster has none.
 	Chaos chaosmesh.Options
@@ -62,12 +62,14 @@ var (
 )
 
 // Capabilities implements cluster.Capable. Nodes of somebody else's cluster do not fail for an exercise, and what is not in the
-// trial's namespaces is left alone.
+// trial's namespaces is left alone. What Chaos Mesh can do there is its own matter; where a run installs it, it has no DNS server. What the kernels
+// of the nodes can do shows when a fault is injected only: to try it beforehand takes rights on nodes that a run has not and does not want.
 func (p *Provider) Capabilities() []string {
+	out := []string{faults.HTTPChaos, faults.IOChaos, faults.Netem, faults.TBF}
 	if p.AllowCordon {
-		return []string{faults.NodeScheduling}
+		out = append(out, faults.NodeScheduling)
 	}
-	return nil
+	return out
 }
 
 // MaxClusters implements cluster.Limited: the namespaces of a trial have fixed names.
@@ -164,8 +166,4 @@ func (p *Provider) log() *slog.Logger {
 }
 
 // newOwner is the value of the label on what one provider makes.
-func newOwner() string {
-	b := make([]byte, 6)
-	_, _ = rand.Read(b) // It never fails.
-	return "run-" + hex.EncodeToString(b)
-}
+func newOwner() string { return "run-" + random.Hex(6) }

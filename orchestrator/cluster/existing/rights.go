@@ -12,6 +12,8 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // right is something that the user of the context must be allowed to do, in every namespace.
@@ -40,28 +42,28 @@ const parallel = 8
 const maxNamed = 40
 
 // checkRights asks for every right that a run needs, and names all that are missing.
-func (in *inspection) checkRights(ctx context.Context) Check {
+func (in *inspection) checkRights(ctx context.Context) preflight.Check {
 	all, err := in.allowed(ctx, everything())
 	if err != nil {
-		return failed("rights", "see that the credentials of the context are right: kubectl --context "+in.target.Context+" auth whoami",
+		return preflight.Failed("rights", "see that the credentials of the context are right: kubectl --context "+in.target.Context+" auth whoami",
 			"ask what is allowed: %v", err)
 	}
 	if all {
-		return passed("rights", "everything is allowed")
+		return preflight.Passed("rights", "everything is allowed")
 	}
 	needed := in.rights()
 	missing, err := in.missing(ctx, needed)
 	if err != nil {
-		return failed("rights", in.rightsHint(), "ask what is allowed: %v", err)
+		return preflight.Failed("rights", in.rightsHint(), "ask what is allowed: %v", err)
 	}
 	if len(missing) == 0 {
-		return passed("rights", "all %d that are needed", len(needed))
+		return preflight.Passed("rights", "all %d that are needed", len(needed))
 	}
 	more := ""
 	if n := len(missing) - maxNamed; n > 0 {
 		missing, more = missing[:maxNamed], fmt.Sprintf(" and %d more", n)
 	}
-	return failed("rights", in.rightsHint(), "not allowed in all namespaces: %s%s", strings.Join(missing, ", "), more)
+	return preflight.Failed("rights", in.rightsHint(), "not allowed in all namespaces: %s%s", strings.Join(missing, ", "), more)
 }
 
 func (in *inspection) rightsHint() string {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/workloads/objects"
 )
 
@@ -16,18 +17,18 @@ import (
 const defaultClass = "storageclass.kubernetes.io/is-default-class"
 
 // checkStorage looks for a default StorageClass. It is required where an application has claims that name no class.
-func (in *inspection) checkStorage(ctx context.Context) Check {
+func (in *inspection) checkStorage(ctx context.Context) preflight.Check {
 	needed := slices.ContainsFunc(in.sets, claims)
 	list, err := in.kube.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		c := failed("storage", in.rightsHint(), "list storage classes: %v", err)
+		c := preflight.Failed("storage", in.rightsHint(), "list storage classes: %v", err)
 		c.Required = needed
 		return c
 	}
 	i := slices.IndexFunc(list.Items, func(s storagev1.StorageClass) bool { return s.Annotations[defaultClass] == "true" })
 	switch {
 	case i >= 0:
-		c := passed("storage", "default class %s", list.Items[i].Name)
+		c := preflight.Passed("storage", "default class %s", list.Items[i].Name)
 		c.Required = needed
 		return c
 	case needed:
@@ -36,9 +37,9 @@ func (in *inspection) checkStorage(ctx context.Context) Check {
 			names = append(names, s.Name)
 		}
 		hint := "make one the default: kubectl annotate storageclass NAME " + defaultClass + "=true"
-		return failed("storage", hint, "no storage class is the default (there are: %s)", strings.Join(names, ", "))
+		return preflight.Failed("storage", hint, "no storage class is the default (there are: %s)", strings.Join(names, ", "))
 	}
-	return Check{Name: "storage", OK: true, Detail: "no storage class is the default; no application needs one"}
+	return preflight.Check{Name: "storage", OK: true, Detail: "no storage class is the default; no application needs one"}
 }
 
 // claims is true for a set that has a volume claim without a class.

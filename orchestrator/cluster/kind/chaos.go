@@ -1,13 +1,17 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"k8s.io/client-go/rest"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // mesh installs Chaos Mesh on a cluster and returns when it works.
@@ -22,17 +26,44 @@ func installMesh(ctx context.Context, config *rest.Config, o chaosmesh.Options) 
 	return release.Verify(ctx)
 }
 
-func (p *Provider) installChaos(ctx context.Context, c *Cluster) error {
-	o := p.Chaos
+// chartLimit bounds the look at the chart before anything is made.
+const chartLimit = 20 * time.Second
+
+// checkChaos looks whether the chart can be had: after minutes of bringing up nodes is no time to find out.
+func (p *Provider) checkChaos(ctx context.Context) preflight.Check {
+	const name = "Chaos Mesh"
+	ctx, cancel := context.WithTimeoutCause(ctx, chartLimit, fmt.Errorf("no answer within %s", chartLimit))
+	defer cancel()
+	o, _ := p.chaosOptions()
+	look := p.chart
+	if look == nil {
+		look = func(ctx context.Context, o chaosmesh.Options) error { return o.Check(ctx) }
+	}
+	if err := look(ctx, o); err != nil {
+		return preflight.Failed(name, errs.HintOf(err), "%v", err)
+	}
+	return preflight.Passed(name, "its chart is %s", cmp.Or(o.Chart, chaosmesh.DefaultChart))
+}
+
+// chaosOptions are the options for a cluster of this package; archive is the file of images that goes on the nodes, "" where there is none.
+func (p *Provider) chaosOptions() (o chaosmesh.Options, archive string) {
+	o = p.Chaos
 	o.ControlPlane = true // A fault that ends a worker must not end what recovers it.
+	if info, err := os.Stat(o.Images); err == nil && info.Mode().IsRegular() {
+		o.Images, archive = "", o.Images // The nodes have them under the names of the chart.
+	}
+	return o, archive
+}
+
+func (p *Provider) installChaos(ctx context.Context, c *Cluster) error {
+	o, archive := p.chaosOptions()
 	if o.Log == nil {
 		o.Log = c.log
 	}
-	if info, err := os.Stat(o.Images); err == nil && info.Mode().IsRegular() {
-		if err := c.LoadImages(ctx, o.Images); err != nil {
+	if archive != "" {
+		if err := c.LoadImages(ctx, archive); err != nil {
 			return err
 		}
-		o.Images = "" // The nodes have them under the names of the chart.
 	}
 	install := p.mesh
 	if install == nil {

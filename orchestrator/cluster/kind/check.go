@@ -10,6 +10,7 @@ import (
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // What a cluster with the application under load needs, in bytes.
@@ -20,42 +21,22 @@ const (
 	imageDisk    = 2 << 30 // a node image that is not there yet, with what unpacking it takes
 )
 
-// Check is one thing that was looked at before anything is made.
-type Check struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	// Required is false for what is only good to know.
-	Required bool   `json:"required"`
-	Detail   string `json:"detail"`
-	// Hint says what to do where OK is false.
-	Hint string `json:"hint,omitempty"`
-}
-
-func passed(name, format string, args ...any) Check {
-	return Check{Name: name, OK: true, Required: true, Detail: fmt.Sprintf(format, args...)}
-}
-
-func failed(name, hint, format string, args ...any) Check {
-	return Check{Name: name, Required: true, Detail: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// noted is something that is not as it should be, and does no harm.
-func noted(name, hint, format string, args ...any) Check {
-	return Check{Name: name, Detail: fmt.Sprintf(format, args...), Hint: hint}
-}
-
 // Validate finds what is wrong with a request, or with the configuration file, in itself. The error is of party usage. No engine is asked.
 func (p *Provider) Validate(want cluster.Spec) error {
 	_, err := p.layout(want, want.Name, false)
 	return err
 }
 
-// Check looks at everything that so many clusters like want need at the same time. It makes nothing, and pulls no image. Where the engine
-// does not answer, or the request is wrong in itself, what would come after is left out.
-func (p *Provider) Check(ctx context.Context, want cluster.Spec, clusters int) []Check {
-	_, checks, err := p.inspect(ctx, want, clusters)
+// Check looks at everything that so many clusters like want need at the same time. It pulls no image, and makes nothing but a container of the
+// node image that is gone at once, in which the kernel is tried. Where the engine does not answer, or the request is wrong in itself, what would
+// come after is left out.
+func (p *Provider) Check(ctx context.Context, want cluster.Spec, clusters int) []preflight.Check {
+	s, checks, err := p.inspect(ctx, want, clusters)
 	if err != nil && len(checks) == 0 {
-		checks = []Check{failed("request", errs.HintOf(err), "%v", err)}
+		checks = []preflight.Check{preflight.Failed("request", errs.HintOf(err), "%v", err)}
+	}
+	if err == nil {
+		checks = append(checks, p.checkKernel(ctx, s), p.checkChaos(ctx))
 	}
 	return checks
 }
@@ -72,16 +53,16 @@ type site struct {
 }
 
 // inspect makes all checks, for a cluster whose name is complete. Without a site there is no engine that answers; the error says why.
-func (p *Provider) inspect(ctx context.Context, want cluster.Spec, clusters int) (*site, []Check, error) {
+func (p *Provider) inspect(ctx context.Context, want cluster.Spec, clusters int) (*site, []preflight.Check, error) {
 	e, m, err := findEngine(ctx, p.Engine)
 	if err != nil {
-		return nil, []Check{failed("container engine", errs.HintOf(err), "%v", err)}, err
+		return nil, []preflight.Check{preflight.Failed("container engine", errs.HintOf(err), "%v", err)}, err
 	}
 	s := &site{engine: e, machine: m, name: want.Name, full: ownPrefix() + want.Name}
 	if s.layout, err = p.layout(want, s.full, m.cgroup1); err != nil {
 		return nil, nil, err
 	}
-	checks := []Check{e.checkVersion(m), e.checkControlGroups(m)}
+	checks := []preflight.Check{e.checkVersion(m), e.checkControlGroups(m)}
 	image := s.checkImages(ctx)
 	checks = append(checks, s.checkMemory(clusters), s.checkDisk(clusters), image)
 	if want.Name != "" {
@@ -93,57 +74,57 @@ func (p *Provider) inspect(ctx context.Context, want cluster.Spec, clusters int)
 	return s, checks, nil
 }
 
-func (e engine) checkVersion(m machine) Check {
+func (e engine) checkVersion(m machine) preflight.Check {
 	const name = "container engine"
 	if e.tooOld(m.version) {
 		want := oldest()[e.name]
-		return failed(name, fmt.Sprintf("install %s %s or later", e.name, want), "%s %s is too old, want %s or later", e.name, m.version, want)
+		return preflight.Failed(name, fmt.Sprintf("install %s %s or later", e.name, want), "%s %s is too old, want %s or later", e.name, m.version, want)
 	}
-	return passed(name, "%s %s%s", e.name, m.version, map[bool]string{true: ", rootless"}[m.rootless])
+	return preflight.Passed(name, "%s %s%s", e.name, m.version, map[bool]string{true: ", rootless"}[m.rootless])
 }
 
-func (e engine) checkControlGroups(m machine) Check {
+func (e engine) checkControlGroups(m machine) preflight.Check {
 	const name = "control groups"
 	switch {
 	case m.cgroup1 && m.rootless:
-		return failed(name, "mount control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or use an engine that runs as root",
+		return preflight.Failed(name, "mount control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or use an engine that runs as root",
 			"version 1: a rootless %s cannot limit what containers use", e.name)
 	case m.cgroup1:
-		return noted(name, "prefer version 2: Kubernetes supports version 1 no longer",
+		return preflight.Noted(name, "prefer version 2: Kubernetes supports version 1 no longer",
 			"version 1: the kubelets are told to run all the same (failCgroupV1: false)")
 	}
-	return passed(name, "version 2")
+	return preflight.Passed(name, "version 2")
 }
 
-func (s *site) checkMemory(clusters int) Check {
+func (s *site) checkMemory(clusters int) preflight.Check {
 	const name = "memory"
 	need := uint64(max(clusters, 1)) * (planeMemory + uint64(len(s.layout.nodes)-1)*workerMemory)
 	have := s.machine.available()
 	if have == 0 {
-		return noted(name, "see that there are "+size(need), "%s does not tell", s.engine.name)
+		return preflight.Noted(name, "see that there are "+size(need), "%s does not tell", s.engine.name)
 	}
 	if have < need {
-		return failed(name, "close other programs, ask for fewer nodes (--nodes), or lower --concurrency", "%s available, want %s", size(have), size(need))
+		return preflight.Failed(name, "close other programs, ask for fewer nodes (--nodes), or lower --concurrency", "%s available, want %s", size(have), size(need))
 	}
-	return passed(name, "%s available, want %s", size(have), size(need))
+	return preflight.Passed(name, "%s available, want %s", size(have), size(need))
 }
 
-func (s *site) checkDisk(clusters int) Check {
+func (s *site) checkDisk(clusters int) preflight.Check {
 	const name = "disk"
 	need := uint64(max(clusters, 1))*uint64(len(s.layout.nodes))*nodeDisk + uint64(len(s.absent))*imageDisk
 	have, known := s.machine.free()
 	if !known {
-		return noted(name, "see that there are "+size(need), "it is not known how much room %s has", s.engine.name)
+		return preflight.Noted(name, "see that there are "+size(need), "it is not known how much room %s has", s.engine.name)
 	}
 	if have < need {
-		return failed(name, fmt.Sprintf("free some space, for example with: %s system prune; or ask for fewer nodes (--nodes)", s.engine.name),
+		return preflight.Failed(name, fmt.Sprintf("free some space, for example with: %s system prune; or ask for fewer nodes (--nodes)", s.engine.name),
 			"%s: %s free, want %s", s.machine.root, size(have), size(need))
 	}
-	return passed(name, "%s: %s free, want %s", s.machine.root, size(have), size(need))
+	return preflight.Passed(name, "%s: %s free, want %s", s.machine.root, size(have), size(need))
 }
 
 // checkImages finds out which node images are not there. That is no finding against the machine: they are pulled.
-func (s *site) checkImages(ctx context.Context) Check {
+func (s *site) checkImages(ctx context.Context) preflight.Check {
 	const name = "node image"
 	all := s.layout.images()
 	for _, image := range all {
@@ -152,41 +133,41 @@ func (s *site) checkImages(ctx context.Context) Check {
 		}
 	}
 	if len(s.absent) > 0 {
-		return noted(name, "pull it beforehand to save time, or name one that is there with --node-image",
+		return preflight.Noted(name, "pull it beforehand to save time, or name one that is there with --node-image",
 			"%s is not here yet, and will be pulled", list(s.absent))
 	}
-	return passed(name, "%s", list(all))
+	return preflight.Passed(name, "%s", list(all))
 }
 
 // checkName looks for a cluster of this name, also one of which only containers are left.
-func (s *site) checkName(ctx context.Context) Check {
+func (s *site) checkName(ctx context.Context) preflight.Check {
 	const name = "name"
 	hint := fmt.Sprintf("choose another name, or run: gameday delete cluster %s", s.name)
 	if info, err := record.Find(s.name); err == nil {
-		return failed(name, hint, "%q is taken by a cluster of kind %s (%s)", s.name, info.Kind, info.Status)
+		return preflight.Failed(name, hint, "%q is taken by a cluster of kind %s (%s)", s.name, info.Kind, info.Status)
 	}
 	found, err := s.engine.containers(ctx, s.full)
 	if err != nil {
-		return failed(name, errs.HintOf(s.engine.explain(err)), "%v", err)
+		return preflight.Failed(name, errs.HintOf(s.engine.explain(err)), "%v", err)
 	}
 	if len(found) > 0 {
-		return failed(name, hint, "%q is taken by what a killed process left: %s", s.name, strings.Join(found, ", "))
+		return preflight.Failed(name, hint, "%q is taken by what a killed process left: %s", s.name, strings.Join(found, ", "))
 	}
-	return passed(name, "%q is free", s.name)
+	return preflight.Passed(name, "%q is free", s.name)
 }
 
 // checkPrograms looks for the binaries that the images are made of.
-func (p *Provider) checkPrograms() Check {
+func (p *Provider) checkPrograms() preflight.Check {
 	const name = "program images"
 	set, err := p.Images()
 	if err != nil {
-		return failed(name, errs.HintOf(err), "%v", err)
+		return preflight.Failed(name, errs.HintOf(err), "%v", err)
 	}
-	return passed(name, "%d images", len(set.List()))
+	return preflight.Passed(name, "%d images", len(set.List()))
 }
 
 // checkError is nil where every required check is right; else it says which are not, with what to do as its hint.
-func checkError(checks []Check) error {
+func checkError(checks []preflight.Check) error {
 	var wrong, hints []string
 	for _, c := range checks {
 		if !c.Required || c.OK {

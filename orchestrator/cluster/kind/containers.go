@@ -99,11 +99,12 @@ func gone(err error) bool {
 
 const (
 	// removeLimit bounds the removal of one cluster's containers.
-	removeLimit = 90 * time.Second
+	removeLimit = 2 * time.Minute
 	// settleTime is how long after a start that was broken off a container may still appear: the engine goes on with what it was asked.
 	settleTime = 2 * time.Second
-	// removeRounds is how often removal is tried.
-	removeRounds = 3
+	// removeRounds is how often removal is tried, and retryTime the time after one that failed.
+	retryTime    = 500 * time.Millisecond
+	removeRounds = 4
 )
 
 // remove removes the containers of a cluster with their volumes. It looks again afterwards, later where unsettled is true: a container
@@ -127,7 +128,13 @@ func (e engine) remove(ctx context.Context, cluster string, unsettled bool) erro
 			}
 			continue
 		}
-		last = e.removeContainers(ctx, found)
+		if last = e.removeContainers(ctx, found); last == nil {
+			continue
+		}
+		// The engine may be at it already, or the kernel may still hold a mount.
+		if err := wait(ctx, retryTime); err != nil {
+			return errors.Join(err, last)
+		}
 	}
 	left, err := e.containers(ctx, cluster)
 	if err != nil || len(left) == 0 {

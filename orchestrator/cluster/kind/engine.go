@@ -97,12 +97,18 @@ func (e engine) explain(err error) error {
 		return nil
 	}
 	var failed *runError
-	said := ""
-	if errors.As(err, &failed) {
+	said, ownCall := strings.ToLower(err.Error()), errors.As(err, &failed)
+	if ownCall {
 		said = strings.ToLower(failed.complaint + " " + failed.err.Error())
 	}
 	err = errs.With(errs.Infra, err)
 	switch {
+	case strings.Contains(said, "no space left on device"):
+		return errs.Hint(err, "free some space, for example with: %s system prune", e.name)
+	case strings.Contains(said, "cannot connect to the docker daemon"):
+		return errs.Hint(err, "start %s (for Docker: sudo systemctl start docker), or point DOCKER_HOST at one that runs", e.name)
+	case !ownCall:
+		return err // What else kind's commands say in a node may be about anything.
 	case errors.Is(err, exec.ErrNotFound):
 		return errs.Hint(err, "install %s, or choose another engine with --engine", e.name)
 	case strings.Contains(said, "permission denied"):

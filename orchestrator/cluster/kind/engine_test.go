@@ -14,12 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
+	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // find returns the check of a name.
-func find(t *testing.T, checks []Check, name string) Check {
+func find(t *testing.T, checks []preflight.Check, name string) preflight.Check {
 	t.Helper()
 	for _, c := range checks {
 		if c.Name == name {
@@ -27,21 +29,22 @@ func find(t *testing.T, checks []Check, name string) Check {
 		}
 	}
 	require.Fail(t, "no such check", "%s in %v", name, checks)
-	return Check{}
+	return preflight.Check{}
 }
 
 func TestCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare      func(t *testing.T, f *fakeDocker)
-		provider     Provider
+		provider     *Provider
 		want         cluster.Spec
 		clusters     int
+		chart        error
 		check        string
 		ok, required bool
 		detail, hint string
 	}{
 		"right":       {check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
-		"found by us": {provider: Provider{Engine: "docker"}, check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
+		"found by us": {provider: &Provider{Engine: "docker"}, check: "container engine", ok: true, required: true, detail: "docker 27.0.3"},
 		"no rights": {
 			prepare: func(t *testing.T, f *fakeDocker) {
 				t.Helper()
@@ -57,10 +60,10 @@ func TestCheck(t *testing.T) {
 			check: "container engine", required: true, detail: "Cannot connect to the Docker daemon", hint: "start docker",
 		},
 		"not installed": {
-			provider: Provider{Engine: "podman"}, check: "container engine", required: true, detail: "executable file not found", hint: "install podman",
+			provider: &Provider{Engine: "podman"}, check: "container engine", required: true, detail: "executable file not found", hint: "install podman",
 		},
 		"unknown": {
-			provider: Provider{Engine: "dokcer"}, check: "container engine", required: true, detail: `unknown container engine "dokcer"`, hint: `did you mean "docker"?`,
+			provider: &Provider{Engine: "dokcer"}, check: "container engine", required: true, detail: `unknown container engine "dokcer"`, hint: `did you mean "docker"?`,
 		},
 		"old": {
 			prepare: func(t *testing.T, f *fakeDocker) {
@@ -96,7 +99,7 @@ func TestCheck(t *testing.T) {
 		"image":          {check: "node image", ok: true, required: true, detail: DefaultNodeImage},
 		"no image": {
 			prepare:  func(t *testing.T, f *fakeDocker) { t.Helper(); f.remove(t, "image") },
-			provider: Provider{NodeImage: "mine:1"}, check: "node image", detail: "mine:1 is not here yet", hint: "--node-image",
+			provider: &Provider{NodeImage: "mine:1"}, check: "node image", detail: "mine:1 is not here yet", hint: "--node-image",
 		},
 		"name": {want: cluster.Spec{Name: "demo"}, check: "name", ok: true, required: true, detail: `"demo" is free`},
 		"name of what was left": {
@@ -110,14 +113,21 @@ func TestCheck(t *testing.T) {
 			},
 			want: cluster.Spec{Name: "demo"}, check: "name", required: true, detail: "is taken by a cluster of kind embedded (stale)", hint: "choose another name",
 		},
-		"request": {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
+		"chart":    {check: "Chaos Mesh", ok: true, required: true, detail: "charts.chaos-mesh.org"},
+		"no chart": {chart: errs.Hint(errors.New("download chart: no route"), "get it"), check: "Chaos Mesh", required: true, detail: "no route", hint: "get it"},
+		"request":  {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newDocker(t)
 			if tc.prepare != nil {
 				tc.prepare(t, f)
 			}
-			got := find(t, tc.provider.Check(t.Context(), tc.want, tc.clusters), tc.check)
+			p := tc.provider
+			if p == nil {
+				p = &Provider{}
+			}
+			p.chart = func(context.Context, chaosmesh.Options) error { return tc.chart }
+			got := find(t, p.Check(t.Context(), tc.want, tc.clusters), tc.check)
 			require.Equal(t, tc.ok, got.OK, got.Detail)
 			require.Equal(t, tc.required, got.Required)
 			require.Contains(t, got.Detail, tc.detail)
@@ -175,6 +185,18 @@ func TestUpRefuses(t *testing.T) {
 			require.Empty(t, known)
 		})
 	}
+}
+
+// TestPrepare: an image that is not there is pulled, or is an error before anything is made.
+func TestPrepare(t *testing.T) {
+	f := newDocker(t)
+	require.NoError(t, (&Provider{}).Prepare(t.Context(), cluster.Spec{}))
+	f.remove(t, "image")
+	err := (&Provider{}).Prepare(t.Context(), cluster.Spec{Name: "demo"})
+	require.ErrorContains(t, err, "prepare kind clusters: pull node image "+DefaultNodeImage)
+	require.Equal(t, errs.ExitEnvironment, errs.ExitCode(err))
+	require.Contains(t, errs.HintOf(err), "--node-image")
+	require.Empty(t, f.containers(t))
 }
 
 func TestCancelledUpLeavesNothing(t *testing.T) {

@@ -20,6 +20,8 @@ info)
 	cat "$FAKE/info" ;;
 image)
 	[ -e "$FAKE/image" ] || { echo "Error: No such image: $3" >&2; exit 1; } ;;
+run)
+	[ ! -e "$FAKE/kernel" ] || cat "$FAKE/kernel" ;;
 pull)
 	echo "dial tcp: lookup registry-1.docker.io: no such host" >&2
 	exit 1 ;;

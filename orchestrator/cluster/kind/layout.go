@@ -76,7 +76,7 @@ func (p *Provider) layout(want cluster.Spec, full string, cgroup1 bool) (*layout
 	if err != nil {
 		return nil, err
 	}
-	own := append([]string{namePatch}, timing...)
+	own := append([]string{namePatch, soloPatch}, timing...)
 	if cgroup1 {
 		own = append(own, cgroupPatch)
 	}

@@ -26,13 +26,13 @@ func TestLayout(t *testing.T) {
 	require.Equal(t, "gameday-x-demo", l.config.Name)
 	require.Equal(t, v1alpha4.ControlPlaneRole, l.config.Nodes[0].Role)
 	require.Equal(t, map[string]string{"topology.kubernetes.io/zone": "zone-a"}, l.config.Nodes[4].Labels, "zones in turn")
-	require.Equal(t, []string{namePatch, hastyControl, hastyKubelet}, l.config.KubeadmConfigPatches)
+	require.Equal(t, []string{namePatch, soloPatch, hastyControl, hastyKubelet}, l.config.KubeadmConfigPatches)
 
 	l, err = (&Provider{}).layout(cluster.Spec{Fidelity: "production"}, "x", true)
 	require.NoError(t, err)
 	require.Len(t, l.nodes, 1+defaultWorkers)
 	require.Equal(t, []string{DefaultNodeImage}, l.images())
-	require.Equal(t, []string{namePatch, cgroupPatch}, l.config.KubeadmConfigPatches)
+	require.Equal(t, []string{namePatch, soloPatch, cgroupPatch}, l.config.KubeadmConfigPatches)
 }
 
 // registrations reads the patches of a node.
@@ -105,7 +105,7 @@ nodes:
 	require.Equal(t, []node{{"node-1", "x-worker", true}, {controlPlane, "x-control-plane", false}, {"node-2", "x-worker2", true}}, l.nodes)
 	require.Equal(t, []string{DefaultNodeImage, "other:2"}, l.images())
 	require.Equal(t, "10.9.0.0/16", l.config.Networking.PodSubnet)
-	require.Equal(t, []string{namePatch, hastyControl, hastyKubelet, "kind: KubeletConfiguration\nmaxPods: 7\n"}, l.config.KubeadmConfigPatches, "the user's wins")
+	require.Equal(t, []string{namePatch, soloPatch, hastyControl, hastyKubelet, "kind: KubeletConfiguration\nmaxPods: 7\n"}, l.config.KubeadmConfigPatches, "the user's wins")
 	require.Len(t, l.config.Nodes[2].KubeadmConfigPatches, 2)
 	require.Equal(t, "kind: JoinConfiguration\n", l.config.Nodes[2].KubeadmConfigPatches[1])
 	require.NoError(t, p.Validate(cluster.Spec{}))

@@ -13,34 +13,37 @@ import (
 )
 
 // stopGrace is how long the owner of a cluster may take to take it down before it is killed.
-const stopGrace = time.Minute
+const stopGrace = 3 * time.Minute
 
 // Left returns what killed processes of this owner left in the engines of this machine: clusters that have containers and no record. They
 // are sorted by name, and of status stale. The error, of party infra, is for engines that do not answer; what others have is returned all
 // the same. That no engine is installed is no error.
 func Left(ctx context.Context) ([]record.Info, error) {
-	known, err := record.List()
-	if err != nil {
-		return nil, err
-	}
-	var out []record.Info
+	var found []record.Info
 	var all []error
 	for _, e := range installed() {
-		found, err := e.clusters(ctx)
+		clusters, err := e.clusters(ctx)
 		if err != nil {
 			all = append(all, e.explain(fmt.Errorf("look for containers: %w", err)))
 			continue
 		}
-		for _, full := range found {
-			name, ours := strings.CutPrefix(full, ownPrefix())
-			if !ours || slices.ContainsFunc(known, func(c record.Info) bool { return c.Name == name }) {
-				continue
+		for _, full := range clusters {
+			if name, ours := strings.CutPrefix(full, ownPrefix()); ours {
+				found = append(found, record.Info{Name: name, Kind: Kind, Engine: e.name, Status: record.Stale})
 			}
-			out = append(out, record.Info{Name: name, Kind: Kind, Engine: e.name, Status: record.Stale})
 		}
 	}
-	slices.SortFunc(out, func(a, b record.Info) int { return strings.Compare(a.Name, b.Name) })
-	return out, errors.Join(all...)
+	// A record is there before the first container: read in this order, one that is being made is never taken for what was left.
+	known, err := record.List()
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(left record.Info) bool {
+		// The directory of a process that was killed goes file by file: without the file that says what it is, it stands for no containers.
+		return slices.ContainsFunc(known, func(c record.Info) bool { return c.Name == left.Name && c.Kind == Kind })
+	})
+	slices.SortFunc(found, func(a, b record.Info) int { return strings.Compare(a.Name, b.Name) })
+	return found, errors.Join(all...)
 }
 
 // Others are the clusters of other owners, as kind knows them: of other users of an engine, or of another runtime directory. They are left
@@ -68,7 +71,8 @@ func Delete(ctx context.Context, info record.Info) error {
 		return err
 	}
 	e := engine{info.Engine}
-	err := e.remove(ctx, ownPrefix()+info.Name, false)
+	// Its owner may have been killed while it made containers: what it asked the engine for appears all the same.
+	err := e.remove(ctx, ownPrefix()+info.Name, true)
 	if err == nil {
 		err = e.pruneNetwork(ctx)
 	}

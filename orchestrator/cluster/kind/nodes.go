@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 // backLimit is how long a node may take to be Ready again: systemd, the container runtime and the kubelet start in it, and a busy machine
@@ -36,6 +37,9 @@ func (c *Cluster) stop(ctx context.Context, name, what, verb string) error {
 	}
 	c.expect(name, true)
 	if _, err := c.engine.run(ctx, verb, n.container); err != nil {
+		if states, lookErr := c.engine.states(ctx, []string{n.container}); lookErr == nil && states[n.container].running() {
+			c.expect(name, false) // It goes on; when it ends now, that is a breakdown.
+		}
 		return c.engine.explain(fmt.Errorf("%s node %s: %w", what, name, err))
 	}
 	return nil
@@ -68,6 +72,7 @@ func (c *Cluster) RestartNode(ctx context.Context, name string) error {
 	if err != nil {
 		return errs.With(errs.Infra, fmt.Errorf("restart node %s: %w", name, err))
 	}
+	c.renameHosts(ctx, n)
 	c.expect(name, false)
 	return nil
 }
@@ -78,7 +83,7 @@ func (c *Cluster) notBack(ctx context.Context, name string, since time.Time) (st
 	if err != nil {
 		return "", fmt.Errorf("get node: %w", err)
 	}
-	if !nodeReady(n) {
+	if !readiness.Node(n) {
 		return "it is not Ready: " + whyNot(n), nil
 	}
 	lease, err := c.kube.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})

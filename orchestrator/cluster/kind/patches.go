@@ -17,6 +17,16 @@ import (
 const (
 	// namePatch keeps the name of the cluster, which tells of the harness, from where agents look.
 	namePatch = "kind: ClusterConfiguration\nclusterName: kubernetes\n"
+	// soloPatch has the only controller manager and the only scheduler not elect themselves: their leases and events would hold the host name
+	// of the control plane's container.
+	soloPatch = `kind: ClusterConfiguration
+controllerManager:
+  extraArgs:
+    leader-elect: "false"
+scheduler:
+  extraArgs:
+    leader-elect: "false"
+`
 	// cgroupPatch lets the kubelet run where control groups are of version 1, which it refuses by itself from 1.35 on.
 	cgroupPatch = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 	// hastyKubelet and hastyControl are the timing "fast": the same loops, with periods that fit a trial of some minutes. They are longer

@@ -2,8 +2,6 @@ package kind
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +16,7 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
@@ -50,22 +49,21 @@ type Provider struct {
 	Log   *slog.Logger
 	Clock clock.WithTicker
 
-	mesh mesh // nil means package chaosmesh
+	kernel kernel // what Prepare and Check have found out
+	mesh   mesh   // nil means package chaosmesh
+	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check.
+	chart func(context.Context, chaosmesh.Options) error
 }
 
 var (
 	_ cluster.Provider          = (*Provider)(nil)
+	_ cluster.Capable           = (*Provider)(nil)
+	_ cluster.Explainer         = (*Provider)(nil)
 	_ cluster.NodeController    = (*Cluster)(nil)
 	_ cluster.KubeletController = (*Cluster)(nil)
 	_ cluster.ImageLoader       = (*Cluster)(nil)
 	_ cluster.LogCollector      = (*Cluster)(nil)
 )
-
-// Capabilities are the names of what faults may require, see package faults: all but what containers on one machine share, the clock, and
-// have none of, devices.
-func (*Provider) Capabilities() []string {
-	return []string{"node-failure", "kubelet-failure", "node-scheduling", "system-namespace", "custom-metrics"}
-}
 
 // Up implements cluster.Provider. What would make it fail in the end is looked for before anything is made; such errors are of party infra
 // and say what to do.
@@ -80,12 +78,30 @@ func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, 
 	return c, nil
 }
 
+// Prepare pulls the node images that clusters like want need and the engine does not have, for as long as ctx lasts: the time that a cluster has
+// to come up is not meant for that. It also finds out, once, what the kernel of the nodes cannot do, which Capabilities and WhyNot say from then
+// on. Errors are those of Up, and as there, nothing is made then.
+func (p *Provider) Prepare(ctx context.Context, want cluster.Spec) error {
+	want.Name = "" // Whether it is free is for Up to see.
+	s, err := p.prepare(ctx, want)
+	if err == nil {
+		err = p.lookAtKernel(ctx, s)
+	}
+	if err != nil {
+		if errs.PartyOf(err) == "" {
+			err = errs.With(errs.Infra, err)
+		}
+		return fmt.Errorf("prepare kind clusters: %w", err)
+	}
+	return nil
+}
+
 func (p *Provider) up(ctx context.Context, want cluster.Spec) (*Cluster, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	if want.Name == "" {
-		want.Name = "k-" + randomHex(4)
+		want.Name = "k-" + random.Hex(4)
 	}
 	if len(want.Name) > maxName {
 		err := errs.Newf(errs.Usage, "make cluster %q: the name has %d characters", want.Name, len(want.Name))
@@ -184,6 +200,7 @@ func (p *Provider) raise(ctx context.Context, c *Cluster) error {
 	if err := c.tidy(ctx); err != nil {
 		return fmt.Errorf("take the names of containers out of the cluster: %w", err)
 	}
+	c.renameHosts(ctx, c.layout.nodes...)
 	if err := p.loadPrograms(ctx, c); err != nil {
 		return err
 	}
@@ -234,10 +251,4 @@ func (p *Provider) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return p.Log
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // It never fails.
-	return hex.EncodeToString(b)
 }

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/internal/readiness"
 )
 
 const (
@@ -73,7 +75,7 @@ func unready(ctx context.Context, kube kubernetes.Interface, want []node) (strin
 		switch live := have[n.name]; {
 		case live == nil:
 			return fmt.Sprintf("node %s (container %s) has not joined", n.name, n.container), nil
-		case !nodeReady(live):
+		case !readiness.Node(live):
 			return fmt.Sprintf("node %s is not Ready: %s", n.name, whyNot(live)), nil
 		}
 	}
@@ -81,15 +83,6 @@ func unready(ctx context.Context, kube kubernetes.Interface, want []node) (strin
 		return missing, err
 	}
 	return noStorage(ctx, kube)
-}
-
-func nodeReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // whyNot is what a node says about not being ready.

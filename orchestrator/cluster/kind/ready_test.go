@@ -3,7 +3,10 @@ package kind
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 )
 
 func liveNode(name string, ready corev1.ConditionStatus) *corev1.Node {
@@ -116,8 +121,9 @@ func TestTidy(t *testing.T) {
 				{Name: "CONTROL_PLANE_ENDPOINT", Value: plane + ":6443"}, {Name: "POD_SUBNET", Value: "10.244.0.0/16"},
 			}}}},
 		}}},
+		revision("kindnet-old", plane+":6443"), revision("kindnet-new", "172.19.0.2:6443"),
 	)
-	c := &Cluster{full: full, kube: kube, layout: &layout{nodes: []node{{"node-1", full + "-worker", true}, {controlPlane, plane, false}}}}
+	c := &Cluster{full: full, kube: kube, clock: clock.RealClock{}, layout: &layout{nodes: []node{{"node-1", full + "-worker", true}, {controlPlane, plane, false}}}}
 	require.NoError(t, c.tidy(t.Context()))
 
 	config, err := kube.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(t.Context(), "kubeadm-config", metav1.GetOptions{})
@@ -130,6 +136,38 @@ func TestTidy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "172.19.0.2:6443", set.Spec.Template.Spec.Containers[0].Env[0].Value)
 	require.Equal(t, "10.244.0.0/16", set.Spec.Template.Spec.Containers[0].Env[1].Value)
+	revisions, err := kube.AppsV1().ControllerRevisions(metav1.NamespaceSystem).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, revisions.Items, 1)
+	require.Equal(t, "kindnet-new", revisions.Items[0].Name, "the old template has the old name")
+}
+
+// revision is a template that a DaemonSet keeps, with an address in it.
+func revision(name, address string) *appsv1.ControllerRevision {
+	return &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceSystem},
+		Data:       runtime.RawExtension{Raw: fmt.Appendf(nil, `{"spec":{"template":{"value":%q}}}`, address)},
+	}
+}
+
+// TestHostNames: nodes are called what Kubernetes calls them.
+func TestHostNames(t *testing.T) {
+	f := newDocker(t)
+	c := running(t, f)
+	c.renameHosts(t.Context(), c.layout.nodes...)
+	require.Subset(t, f.calls(t), []string{
+		"exec --privileged gameday-x-demo-control-plane hostname control-plane", "exec --privileged gameday-x-demo-worker2 hostname node-2",
+	})
+}
+
+// TestLeftIsFoundWhileItsRecordGoes: a directory without the file that says what it is hides nothing.
+func TestLeftIsFoundWhileItsRecordGoes(t *testing.T) {
+	f := newDocker(t)
+	f.container(t, ownPrefix()+"k-1", "k-1-worker", up)
+	require.NoError(t, os.MkdirAll(filepath.Join(record.BaseDir(), "k-1"), 0o700))
+	left, err := Left(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []record.Info{{Name: "k-1", Kind: Kind, Engine: docker, Status: record.Stale}}, left)
 }
 
 // running is a cluster whose containers are there, watched.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +43,9 @@ func (c *Cluster) tidy(ctx context.Context) error {
 	}
 	if err := c.tidyDaemonSets(ctx, neutral); err != nil {
 		return fmt.Errorf("update the DaemonSet of the pod network: %w", err)
+	}
+	if err := c.tidyRevisions(ctx, neutral); err != nil {
+		return fmt.Errorf("remove the DaemonSet's old revisions: %w", err)
 	}
 	return nil
 }
@@ -106,4 +110,52 @@ func (c *Cluster) tidyDaemonSets(ctx context.Context, neutral *strings.Replacer)
 		}
 		return nil
 	})
+}
+
+// revisionLimit bounds the wait for the controller of DaemonSets to have seen their new templates.
+const revisionLimit = time.Minute
+
+// tidyRevisions removes the old templates that DaemonSets keep: they have the names that were taken out. It waits until the new ones have been
+// seen; a controller that has not would write the old ones again.
+func (c *Cluster) tidyRevisions(ctx context.Context, neutral *strings.Replacer) error {
+	err := until(ctx, c.clock, revisionLimit, func(ctx context.Context) (string, error) {
+		list, err := c.kube.AppsV1().DaemonSets(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return "", fmt.Errorf("the API server does not list daemon sets: %w", err)
+		}
+		for i := range list.Items {
+			if d := &list.Items[i]; d.Status.ObservedGeneration < d.Generation {
+				return fmt.Sprintf("the new template of DaemonSet %s has not been seen", d.Name), nil
+			}
+		}
+		return "", nil
+	})
+	if err != nil {
+		return err
+	}
+	client := c.kube.AppsV1().ControllerRevisions(metav1.NamespaceSystem)
+	list, err := client.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for i := range list.Items {
+		text := string(list.Items[i].Data.Raw)
+		if neutral.Replace(text) == text {
+			continue
+		}
+		if err := client.Delete(ctx, list.Items[i].Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// renameHosts gives the containers of nodes the nodes' names as their host names: the API server's lease, and whatever else asks for it in a node,
+// shows that. It lasts until the container is started again, and a node that cannot be named works all the same: that is only logged.
+func (c *Cluster) renameHosts(ctx context.Context, nodes ...node) {
+	for _, n := range nodes {
+		if _, err := c.engine.run(ctx, "exec", "--privileged", n.container, "hostname", n.name); err != nil {
+			c.log.WarnContext(ctx, "a node keeps the host name of its container, which agents may see", "node", n.name, "error", err)
+		}
+	}
 }

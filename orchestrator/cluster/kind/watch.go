@@ -15,9 +15,10 @@ import (
 const (
 	// watchEvery is how often the containers are looked at; an event of the engine brings the next look forward.
 	watchEvery = 5 * time.Second
-	// watchAgain is how soon an engine that did not answer is asked again, and lookLimit how long it may take to answer.
+	// watchAgain is how soon an engine that did not answer is asked again, and lookLimit how long it may take to answer: where nodes have
+	// all processors for themselves, that is many seconds. One that has ended refuses at once.
 	watchAgain = 500 * time.Millisecond
-	lookLimit  = 10 * time.Second
+	lookLimit  = 20 * time.Second
 	// silence is how often in a row it may fail to answer: a busy machine is no dead daemon.
 	silence = 3
 )

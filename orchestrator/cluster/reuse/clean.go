@@ -10,6 +10,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 
@@ -17,20 +19,21 @@ import (
 )
 
 const (
-	// cleanLimit bounds how long what a trial made may take to go. A new cluster takes about as long to come up.
+	// cleanLimit is how long what a trial made may take to go, at least: where a new cluster takes longer to come up, so may this.
 	cleanLimit = 75 * time.Second
 	cleanCheck = 500 * time.Millisecond
 	// restoreTime is how long controllers may take to put back what only they can: a role that collects others, for example.
 	restoreTime = 10 * time.Second
 )
 
-// clean removes what was made since the first inventory and returns when the cluster holds what it held then. The error says why that is
-// not so: an object of the cluster's own was changed or is gone, something does not go, or the cluster does not answer.
+// clean removes what was made since the first inventory, uncordons nodes, and returns when the cluster holds what it held then. The error says
+// why that is not so: an object of the cluster's own was changed or is gone, something does not go, or the cluster does not answer.
 func (k *kept) clean(ctx context.Context, c clock.WithTicker) error {
 	if err := k.cluster.Err(); err != nil {
 		return err
 	}
-	deadline := c.NewTimer(cleanLimit)
+	limit := max(cleanLimit, k.took)
+	deadline := c.NewTimer(limit)
 	defer deadline.Stop()
 	tick := c.NewTicker(cleanCheck)
 	defer tick.Stop()
@@ -43,6 +46,9 @@ func (k *kept) clean(ctx context.Context, c clock.WithTicker) error {
 		}
 		changes := inventory.Diff(k.first.Inventory, now.Inventory)
 		made := slices.ContainsFunc(changes, created)
+		if err := k.uncordon(ctx, now, changes, asked); err != nil {
+			return err
+		}
 		switch {
 		case len(changes) == 0:
 			return nil
@@ -60,13 +66,30 @@ func (k *kept) clean(ctx context.Context, c clock.WithTicker) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w; left: %s", context.Cause(ctx), brief(changes))
 		case <-deadline.C():
-			return fmt.Errorf("what was made is not gone after %s: %s", cleanLimit, brief(changes))
+			return fmt.Errorf("what was made is not gone after %s: %s", limit, brief(changes))
 		case <-tick.C():
 		}
 	}
 }
 
 func created(c inventory.Change) bool { return c.Type == "created" }
+
+// uncordon lets nodes take pods again that a trial has cordoned, once each: that is all that a cordon changes, its taint goes with it, and it is
+// how most problems of nodes are repaired.
+func (k *kept) uncordon(ctx context.Context, now *inventory.Whole, changes []inventory.Change, asked map[inventory.Key]bool) error {
+	for _, c := range changes {
+		if c.Key.Kind != "Node" || c.Field != "spec.unschedulable" || c.Before != nil || asked[c.Key] {
+			continue
+		}
+		asked[c.Key] = true
+		free := []byte(`{"spec":{"unschedulable":null}}`)
+		_, err := k.client.Resource(now.Resources[c.Key]).Patch(ctx, c.Key.Name, types.MergePatchType, free, metav1.PatchOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("uncordon %s: %w", c.Key.Name, err)
+		}
+	}
+	return nil
+}
 
 // brief is the beginning of a list of changes.
 func brief(changes []inventory.Change) string {
@@ -108,9 +131,24 @@ func (k *kept) sweep(ctx context.Context, now *inventory.Whole, changes []invent
 		err := client.Delete(ctx, key.Name, metav1.DeleteOptions{PropagationPolicy: &background})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			all = append(all, fmt.Errorf("remove %s: %w", key, err))
+			continue
+		}
+		if key.Kind == "Namespace" {
+			all = append(all, k.hurry(ctx, key.Name))
 		}
 	}
 	return errors.Join(all...)
+}
+
+// hurry ends the pods of a namespace that goes within a second: nobody waits for what they still have to say, and half a minute of grace, time
+// after time, is most of what cleaning up takes.
+func (k *kept) hurry(ctx context.Context, namespace string) error {
+	pods, grace := schema.GroupVersionResource{Version: "v1", Resource: "pods"}, int64(1)
+	err := k.client.Resource(pods).Namespace(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &grace}, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("end the pods of namespace %s: %w", namespace, err)
+	}
+	return nil
 }
 
 // chaosGroup is the API group of Chaos Mesh's objects: they undo what they do when they go, which takes pods that are there.

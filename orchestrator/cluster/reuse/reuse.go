@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -43,7 +44,12 @@ type Provider struct {
 	kept []*kept
 }
 
-var _ cluster.Provider = (*Provider)(nil)
+var (
+	_ cluster.Provider  = (*Provider)(nil)
+	_ cluster.Capable   = (*Provider)(nil)
+	_ cluster.Explainer = (*Provider)(nil)
+	_ cluster.Keeper    = (*Provider)(nil)
+)
 
 // kept is one cluster that is handed out.
 type kept struct {
@@ -53,11 +59,21 @@ type kept struct {
 	resources map[schema.GroupVersionResource]string
 	// first is what it held before its first trial.
 	first *inventory.Whole
-	busy  bool // guarded by the provider's lock
+	// took is how long it took to come up.
+	took time.Duration
+	busy bool // guarded by the provider's lock
 }
 
 // Capabilities are those of the clusters that are handed out.
 func (p *Provider) Capabilities() []string { return p.Base.Capabilities() }
+
+// WhyNot implements cluster.Explainer, as far as the base does.
+func (p *Provider) WhyNot(capability string) string {
+	if e, ok := p.Base.(cluster.Explainer); ok {
+		return e.WhyNot(capability)
+	}
+	return ""
+}
 
 // Up implements cluster.Provider: it returns a cluster of this spec that nobody uses, or brings one up. A cluster with a name is not handed out
 // again. The cluster's Down gives it back.
@@ -80,11 +96,12 @@ func (p *Provider) Up(ctx context.Context, want cluster.Spec) (cluster.Cluster, 
 			return nil, err
 		}
 	}
+	began := p.clock().Now()
 	c, err := p.Base.Up(ctx, want)
 	if err != nil {
 		return nil, err
 	}
-	k, err := p.keep(ctx, c, want)
+	k, err := p.keep(ctx, c, want, p.clock().Since(began).Round(time.Second))
 	if err != nil {
 		err = errs.With(errs.Infra, fmt.Errorf("see what is on the new cluster: %w", err))
 		return nil, errors.Join(err, c.Down(context.WithoutCancel(ctx)))
@@ -105,8 +122,8 @@ func (p *Provider) take(want cluster.Spec) *kept {
 	return nil
 }
 
-// keep remembers a new cluster, with what is on it.
-func (p *Provider) keep(ctx context.Context, c cluster.Cluster, spec cluster.Spec) (*kept, error) {
+// keep remembers a new cluster, with what is on it and how long it took to come up.
+func (p *Provider) keep(ctx context.Context, c cluster.Cluster, spec cluster.Spec, took time.Duration) (*kept, error) {
 	connect := p.connect
 	if connect == nil {
 		connect = dial
@@ -115,7 +132,7 @@ func (p *Provider) keep(ctx context.Context, c cluster.Cluster, spec cluster.Spe
 	if err != nil {
 		return nil, err
 	}
-	k := &kept{cluster: c, spec: spec, client: client, busy: true}
+	k := &kept{cluster: c, spec: spec, client: client, took: took, busy: true}
 	if k.resources, err = inventory.Resources(lister); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ var (
 	configMaps   = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	clusterRoles = schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"}
 	pods         = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	nodes        = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 )
 
 // lists is what a cluster says that it has.
@@ -39,6 +41,7 @@ func (lists) ServerPreferredResources() ([]*metav1.APIResourceList, error) {
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{
 			{Name: "namespaces", Kind: "Namespace", Verbs: verbs}, {Name: "configmaps", Kind: "ConfigMap", Namespaced: true, Verbs: verbs},
 			{Name: "pods", Kind: "Pod", Namespaced: true, Verbs: verbs}, {Name: "bindings", Kind: "Binding", Verbs: metav1.Verbs{"create"}},
+			{Name: "nodes", Kind: "Node", Verbs: verbs},
 		}},
 		{GroupVersion: "rbac.authorization.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "clusterroles", Kind: "ClusterRole", Verbs: verbs}}},
 	}, nil
@@ -92,12 +95,14 @@ func (b *builder) dynamic() (dynamic.Interface, inventory.Lister) { return b.las
 // newClient is a cluster that holds a namespace with a ConfigMap. Namespaces take what is in them with them.
 func newClient() *fake.FakeDynamicClient {
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
-		namespaces: "NamespaceList", configMaps: "ConfigMapList", clusterRoles: "ClusterRoleList", pods: "PodList",
+		namespaces: "NamespaceList", configMaps: "ConfigMapList", clusterRoles: "ClusterRoleList", pods: "PodList", nodes: "NodeList",
 	}, object("v1", "Namespace", "", "kube-system"), object("v1", "ConfigMap", "kube-system", "coredns"))
 	client.PrependReactor("delete", "namespaces", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		name := action.(clienttesting.DeleteAction).GetName()
 		return false, nil, client.Tracker().Delete(configMaps, name, "app")
 	})
+	// The tracker of a fake client knows no collections.
+	client.PrependReactor("delete-collection", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
 	return client
 }
 
@@ -105,11 +110,20 @@ func newClient() *fake.FakeDynamicClient {
 type builder struct {
 	made    []*hut
 	castles bool
+	// node gives each cluster a node.
+	node bool
 }
 
 func (b *builder) Up(context.Context, cluster.Spec) (cluster.Cluster, error) {
 	h := newHut(fmt.Sprintf("c%d", len(b.made)+1))
 	b.made = append(b.made, h)
+	if b.node {
+		node := object("v1", "Node", "", "node-1")
+		node.Object["spec"] = map[string]any{"podCIDR": "10.244.1.0/24"}
+		if err := h.client.Tracker().Create(nodes, node, ""); err != nil {
+			return nil, err
+		}
+	}
 	if b.castles {
 		return &castle{hut: h}, nil
 	}
@@ -134,6 +148,7 @@ func TestClusterIsUsedAgainWhenItIsClean(t *testing.T) {
 	b := &builder{}
 	p := newProvider(b)
 	require.Equal(t, []string{"node-failure"}, p.Capabilities())
+	require.Empty(t, p.WhyNot("node-clock"), "the base does not say")
 	first, err := p.Up(t.Context(), cluster.Spec{Nodes: 2})
 	require.NoError(t, err)
 	create(t, b.last(), namespaces, object("v1", "Namespace", "", "hotel"))
@@ -142,6 +157,9 @@ func TestClusterIsUsedAgainWhenItIsClean(t *testing.T) {
 	create(t, b.last(), pods, object("v1", "Pod", "kube-system", "coredns-2"))
 	require.NoError(t, first.Down(t.Context()))
 	require.NoError(t, first.Down(t.Context()), "it is idempotent")
+	require.True(t, slices.ContainsFunc(b.last().client.Actions(), func(a clienttesting.Action) bool {
+		return a.Matches("delete-collection", "pods") && a.GetNamespace() == "hotel"
+	}), "pods do not get their whole grace period")
 	require.Zero(t, b.last().downs.Load())
 	left, err := b.last().client.Resource(namespaces).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -233,6 +251,28 @@ func TestClusterThatIsNotWhatItWasIsThrownAway(t *testing.T) {
 			require.Equal(t, "c2", next.Name())
 		})
 	}
+}
+
+// TestCordonedNodesTakePodsAgain: that is no reason to throw a cluster away.
+func TestCordonedNodesTakePodsAgain(t *testing.T) {
+	t.Parallel()
+	b := &builder{node: true}
+	p := newProvider(b)
+	c, err := p.Up(t.Context(), cluster.Spec{})
+	require.NoError(t, err)
+	all := b.last().client.Resource(nodes)
+	live, err := all.Get(t.Context(), "node-1", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NoError(t, unstructured.SetNestedField(live.Object, true, "spec", "unschedulable"))
+	_, err = all.Update(t.Context(), live, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, c.Down(t.Context()))
+	require.Zero(t, b.last().downs.Load())
+	live, err = all.Get(t.Context(), "node-1", metav1.GetOptions{})
+	require.NoError(t, err)
+	_, cordoned, err := unstructured.NestedBool(live.Object, "spec", "unschedulable")
+	require.NoError(t, err)
+	require.False(t, cordoned)
 }
 
 func TestClusterWhoseNodeFailedIsThrownAway(t *testing.T) {

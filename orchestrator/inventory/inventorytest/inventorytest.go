@@ -14,13 +14,15 @@ import (
 )
 
 // NewClient returns a client of a cluster that holds objects. It knows all kinds that an inventory has: the scheme of
-// client-go has no aggregated APIs.
+// client-go has neither aggregated APIs nor definitions of resources.
 func NewClient(t *testing.T, objects ...runtime.Object) dynamic.Interface {
 	t.Helper()
 	known := runtime.NewScheme()
 	require.NoError(t, scheme.AddToScheme(known))
-	apis := schema.GroupVersion{Group: "apiregistration.k8s.io", Version: "v1"}
-	known.AddKnownTypeWithName(apis.WithKind("APIService"), &unstructured.Unstructured{})
-	known.AddKnownTypeWithName(apis.WithKind("APIServiceList"), &unstructured.UnstructuredList{})
+	for kind, group := range map[string]string{"APIService": "apiregistration.k8s.io", "CustomResourceDefinition": "apiextensions.k8s.io"} {
+		version := schema.GroupVersion{Group: group, Version: "v1"}
+		known.AddKnownTypeWithName(version.WithKind(kind), &unstructured.Unstructured{})
+		known.AddKnownTypeWithName(version.WithKind(kind+"List"), &unstructured.UnstructuredList{})
+	}
 	return fake.NewSimpleDynamicClient(known, objects...)
 }

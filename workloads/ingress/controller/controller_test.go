@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,7 +19,6 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +33,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
 
+	"github.com/gameday-bench/gameday/internal/syncbuf"
 	"github.com/gameday-bench/gameday/workloads/ingress/controller"
 )
 
@@ -44,25 +43,7 @@ type edge struct {
 	kube  *fake.Clientset
 	plain *httptest.Server
 	tls   *httptest.Server
-	log   *lines
-}
-
-// lines is a log that may be written to and read at once.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	log   *syncbuf.Buffer
 }
 
 // silent is an address whose connections are never made, and gone one where nobody listens.
@@ -81,7 +62,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 
 func newEdge(t *testing.T, change func(*controller.Options), objects ...runtime.Object) *edge {
 	t.Helper()
-	e := &edge{log: &lines{}}
+	e := &edge{log: &syncbuf.Buffer{}}
 	objects = append(objects, &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "nginx"}, Spec: networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"}},
 		&networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Spec: networkingv1.IngressClassSpec{Controller: "example.com/other"}})
 	e.kube = fake.NewClientset(objects...)

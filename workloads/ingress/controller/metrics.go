@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/gameday-bench/gameday/workloads/program/procmetrics"
 )
 
 // metrics are ingress-nginx's, under its names and labels.
@@ -48,7 +50,7 @@ func newMetrics(id identity) *metrics {
 		loadedAt: prometheus.NewGauge(gauge("config_last_reload_successful_timestamp_seconds", "Timestamp of the last successful configuration reload")),
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.expiry, m.orphans, m.reloads, m.failures, m.loaded, m.loadedAt,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(), procmetrics.New())
 	return m
 }
 

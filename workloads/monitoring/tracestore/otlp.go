@@ -1,11 +1,8 @@
 package tracestore
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -61,7 +58,7 @@ type field struct {
 	num    uint64
 }
 
-// text is the field's content; it shares the message's memory as little as a string can.
+// text is the field's content, copied out of the message.
 func (f field) text() string { return string(f.data) }
 
 // walk calls fn for every field of message b.
@@ -234,99 +231,4 @@ func (s *span) parseEvent(b []byte) error {
 	})
 	s.events = append(s.events, e)
 	return err
-}
-
-func parseAttribute(b []byte) (attribute, error) {
-	var a attribute
-	err := walk(b, func(f field) error {
-		switch f.number {
-		case keyValueKey:
-			a.key = f.text()
-		case keyValueValue:
-			return a.parseValue(f.data)
-		}
-		return nil
-	})
-	return a, err
-}
-
-// parseValue reads an AnyValue. Lists and maps become their JSON, as Jaeger shows them.
-func (a *attribute) parseValue(b []byte) error {
-	return walk(b, func(f field) error {
-		switch f.number {
-		case anyString:
-			a.typ, a.str = typeString, f.text()
-		case anyBool:
-			a.typ, a.num = typeBool, f.num
-		case anyInt:
-			a.typ, a.num = typeInt, f.num
-		case anyDouble:
-			a.typ, a.num = typeFloat, f.num
-		case anyArray, anyMap, anyBytes:
-			v, err := plain(f)
-			if err != nil {
-				return err
-			}
-			text, err := json.Marshal(v)
-			if err != nil {
-				return err
-			}
-			a.typ, a.str = typeString, string(text)
-		}
-		return nil
-	})
-}
-
-// plain turns one field of an AnyValue into what encoding/json prints.
-func plain(f field) (any, error) {
-	switch f.number {
-	case anyString:
-		return f.text(), nil
-	case anyBool:
-		return f.num != 0, nil
-	case anyInt:
-		return int64(f.num), nil //nolint:gosec // two's complement on the wire.
-	case anyDouble:
-		v := math.Float64frombits(f.num)
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Sprint(v), nil
-		}
-		return v, nil
-	case anyBytes:
-		return base64.StdEncoding.EncodeToString(f.data), nil
-	case anyArray:
-		list := []any{}
-		err := walk(f.data, func(f field) error {
-			return walk(f.data, func(f field) error {
-				v, err := plain(f)
-				list = append(list, v)
-				return err
-			})
-		})
-		return list, err
-	}
-	object := map[string]any{}
-	err := walk(f.data, func(f field) error {
-		a, err := parseAttribute(f.data)
-		object[a.key] = a.value()
-		return err
-	})
-	return object, err
-}
-
-// value returns the attribute's value as encoding/json prints it.
-func (a attribute) value() any {
-	switch a.typ {
-	case typeBool:
-		return a.num != 0
-	case typeInt:
-		return int64(a.num) //nolint:gosec // two's complement on the wire.
-	case typeFloat:
-		v := floatOf(a.num)
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Sprint(v)
-		}
-		return v
-	}
-	return a.str
 }

@@ -2,9 +2,7 @@ package tracestore
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -109,19 +107,6 @@ func (s *span) hasTag(key, want string, p process) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.events, func(e event) bool { return slices.ContainsFunc(e.attrs, match) })
-}
-
-// text returns the value as people write it in a query.
-func (a attribute) text() string {
-	switch a.typ {
-	case typeBool:
-		return strconv.FormatBool(a.num != 0)
-	case typeInt:
-		return strconv.FormatInt(int64(a.num), 10) //nolint:gosec // two's complement on the wire.
-	case typeFloat:
-		return fmt.Sprint(floatOf(a.num))
-	}
-	return a.str
 }
 
 // derived are the tags that Jaeger makes of an OpenTelemetry span's other fields.

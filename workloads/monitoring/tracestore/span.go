@@ -3,7 +3,6 @@ package tracestore
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"math"
 )
 
 // traceID and spanID are OpenTelemetry's identifiers.
@@ -33,23 +32,6 @@ func (k kind) String() string {
 
 // statusError is OTLP's status code for an error.
 const statusError = 2
-
-// attribute is a key and a value. typ says which field holds the value.
-type attribute struct {
-	key string
-	typ valueType
-	str string
-	num uint64 // a bool, an int64 or the bits of a float64
-}
-
-type valueType byte
-
-const (
-	typeString valueType = iota
-	typeBool
-	typeInt
-	typeFloat
-)
 
 // event is something that happened during a span. at is in nanoseconds since the epoch.
 type event struct {
@@ -203,5 +185,3 @@ func (r *reader) decode(s *span) {
 		s.events = append(s.events, e)
 	}
 }
-
-func floatOf(bits uint64) float64 { return math.Float64frombits(bits) }

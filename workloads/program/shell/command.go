@@ -234,3 +234,22 @@ func isNumber(s string) bool {
 
 // Commands are the names of the tools, sorted. The shell itself, its built-ins and what an image brings come on top.
 func Commands() []string { return slices.Sorted(maps.Keys(tools())) }
+
+func (c *command) allLines(names []string) ([]string, int) {
+	var lines []string
+	code := c.eachInput(names, func(_ string, r io.Reader) error {
+		return eachLine(r, func(line string) bool { lines = append(lines, line); return true })
+	})
+	return lines, code
+}
+
+// spawn runs another command with this one's streams.
+func (c *command) spawn(argv []string, in io.Reader) int {
+	sub := *c
+	sub.name, sub.args, sub.in, sub.found = argv[0], argv[1:], in, false
+	code := sub.exec()
+	if !sub.found {
+		return c.fail(codeNotFound, "%s: not found", argv[0])
+	}
+	return code
+}

@@ -7,15 +7,12 @@ import (
 	"os"
 	"path"
 	"strconv"
-	"strings"
-
-	"github.com/gameday-bench/gameday/workloads/program"
 )
 
 func fileTools() map[string]tool {
 	return map[string]tool{
 		"ls": ls, "cat": cat, "mkdir": mkdir, "rm": rm, "rmdir": rm, "cp": cp, "mv": mv, "touch": touch, "ln": ln, "chmod": chmod,
-		"find": find, "stat": stat, "du": du, "tee": tee, "readlink": readlink, "truncate": touch,
+		"find": find, "stat": stat, "du": du, "tee": tee, "readlink": readlink, "truncate": truncate,
 	}
 }
 
@@ -110,107 +107,14 @@ func rm(c *command) int {
 	})
 }
 
-// destination is where source goes: into target, when that is a directory.
-func (c *command) destination(target, source string) string {
-	full := c.abs(target)
-	if info, err := c.sys.Files.Stat(full); err == nil && info.IsDir() {
-		return path.Join(full, path.Base(c.abs(source)))
-	}
-	return full
-}
-
-func cp(c *command) int {
-	f, ok := c.parse("rRapfvL", map[string]string{"recursive": "r", "archive": "a"})
-	if !ok || len(f.rest) < 2 {
-		return c.fail(codeUsage, "want [-r] SOURCE... DEST")
-	}
-	sources, target := f.rest[:len(f.rest)-1], f.rest[len(f.rest)-1]
-	return c.each(sources, func(name string) error {
-		return c.copyTree(c.abs(name), c.destination(target, name), f.has("r") || f.has("R") || f.has("a"))
-	})
-}
-
-func (c *command) copyTree(from, to string, recursive bool) error {
-	info, err := c.sys.Files.Stat(from)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return c.copyFile(from, to, info.Mode().Perm())
-	}
-	if !recursive {
-		return errors.New("omitting directory")
-	}
-	if to == from || strings.HasPrefix(to, strings.TrimSuffix(from, "/")+"/") {
-		return errors.New("cannot copy a directory into itself")
-	}
-	entries, err := c.sys.Files.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	if err := c.mkdirAll(to); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := c.copyTree(path.Join(from, e.Name()), path.Join(to, e.Name()), true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *command) copyFile(from, to string, perm fs.FileMode) error {
-	in, err := c.sys.Files.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := c.sys.Files.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, perm)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
-}
-
-func mv(c *command) int {
-	f, ok := c.parse("fnv", map[string]string{"force": "f"})
-	if !ok || len(f.rest) < 2 {
-		return c.fail(codeUsage, "want SOURCE... DEST")
-	}
-	sources, target := f.rest[:len(f.rest)-1], f.rest[len(f.rest)-1]
-	return c.each(sources, func(name string) error {
-		from, to := c.abs(name), c.destination(target, name)
-		if err := c.sys.Files.Rename(from, to); err == nil || errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		// Mounts do not rename into one another.
-		if err := c.copyTree(from, to, true); err != nil {
-			return err
-		}
-		return c.sys.Files.RemoveAll(from)
-	})
-}
-
 func touch(c *command) int {
-	f, ok := c.parse("cs:", map[string]string{"no-create": "c", "size": "s"})
+	f, ok := c.parse("c", map[string]string{"no-create": "c"})
 	if !ok {
 		return codeUsage
 	}
 	return c.each(f.rest, func(name string) error {
 		full := c.abs(name)
 		flag := os.O_CREATE | os.O_WRONLY
-		if c.name == "truncate" {
-			size, err := strconv.ParseInt(f.value("s", "0"), 10, 64)
-			if err != nil {
-				return errors.New("invalid size")
-			}
-			file, err := c.sys.Files.OpenFile(full, flag, 0o644)
-			if err != nil {
-				return err
-			}
-			return errors.Join(file.Truncate(size), file.Close())
-		}
 		if f.has("c") {
 			flag = os.O_WRONLY
 		}
@@ -223,6 +127,24 @@ func touch(c *command) int {
 		}
 		now := c.sys.Clock.Now()
 		return errors.Join(file.Close(), c.sys.Files.Chtimes(full, now, now))
+	})
+}
+
+func truncate(c *command) int {
+	f, ok := c.parse("cs:", map[string]string{"no-create": "c", "size": "s"})
+	if !ok {
+		return codeUsage
+	}
+	size, err := strconv.ParseInt(f.value("s", "0"), 10, 64)
+	if err != nil {
+		return c.fail(1, "invalid size: '%s'", f.value("s", ""))
+	}
+	return c.each(f.rest, func(name string) error {
+		file, err := c.sys.Files.OpenFile(c.abs(name), os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Truncate(size), file.Close())
 	})
 }
 
@@ -304,52 +226,4 @@ func tee(c *command) int {
 		code = c.fail(1, "%s", reason(err))
 	}
 	return code
-}
-
-// walk visits a tree, parents before children, sorted. Symbolic links are not followed.
-func walk(files program.FileReader, full, shown string, depth int, visit func(shown string, info fs.FileInfo, depth int) error) error {
-	info, err := files.Lstat(full)
-	if err != nil {
-		return err
-	}
-	if err := visit(shown, info, depth); err != nil || !info.IsDir() {
-		if errors.Is(err, fs.SkipDir) {
-			return nil
-		}
-		return err
-	}
-	entries, err := files.ReadDir(full)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := walk(files, path.Join(full, e.Name()), path.Join(shown, e.Name()), depth+1, visit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func du(c *command) int {
-	f, ok := c.parse("shkd:", nil)
-	if !ok {
-		return codeUsage
-	}
-	names := f.rest
-	if len(names) == 0 {
-		names = []string{"."}
-	}
-	return c.each(names, func(name string) error {
-		var total int64
-		err := walk(c.sys.Files, c.abs(name), name, 0, func(_ string, info fs.FileInfo, _ int) error {
-			total += info.Size()
-			return nil
-		})
-		size := strconv.FormatInt((total+1023)/1024, 10)
-		if f.has("h") {
-			size = human(total)
-		}
-		c.printf("%s\t%s\n", size, name)
-		return err
-	})
 }

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"io"
 	"io/fs"
 	"path"
 	"strconv"
@@ -82,17 +81,6 @@ func (c *command) found1(f finder, shown string) int {
 		c.printf("%s\n", shown)
 	}
 	return 0
-}
-
-// spawn runs another command with this one's streams.
-func (c *command) spawn(argv []string, in io.Reader) int {
-	sub := *c
-	sub.name, sub.args, sub.in, sub.found = argv[0], argv[1:], in, false
-	code := sub.exec()
-	if !sub.found {
-		return c.fail(codeNotFound, "%s: not found", argv[0])
-	}
-	return code
 }
 
 func parseFind(args []string) (finder, string) {

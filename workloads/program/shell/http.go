@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,11 +181,7 @@ func (c *command) curlRequest(ctx context.Context, f flags, target string) (*htt
 	}
 	for _, h := range f.values["H"] {
 		name, value, _ := strings.Cut(h, ":")
-		if strings.EqualFold(name, "host") {
-			req.Host = strings.TrimSpace(value)
-			continue
-		}
-		req.Header.Set(name, strings.TrimSpace(value))
+		setHeader(req, name, value)
 	}
 	if user, password, ok := strings.Cut(f.value("u", ""), ":"); ok {
 		req.SetBasicAuth(user, password)
@@ -210,8 +205,8 @@ func (c *command) curlResponse(f flags, resp *http.Response, start time.Time) in
 	}
 	if f.has("v") {
 		fmt.Fprintf(c.err, "< HTTP/%d.%d %s\n", resp.ProtoMajor, resp.ProtoMinor, resp.Status)
-		for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
-			fmt.Fprintf(c.err, "< %s: %s\n", name, strings.Join(resp.Header[name], ", "))
+		for _, line := range headerLines(resp.Header) {
+			fmt.Fprintf(c.err, "< %s\n", line)
 		}
 		fmt.Fprintln(c.err, "<")
 	}
@@ -240,6 +235,15 @@ func (c *command) curlResponse(f flags, resp *http.Response, start time.Time) in
 	}
 	c.writeOut(f, resp, n, c.sys.Clock.Since(start))
 	return code
+}
+
+// headerLines are the headers in the order of their names.
+func headerLines(header http.Header) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		lines = append(lines, name+": "+strings.Join(header[name], ", "))
+	}
+	return lines
 }
 
 // writeOut is -w.
@@ -275,65 +279,4 @@ func curlFailure(err error, u *url.URL) (int, string) {
 		return 52, "Empty reply from server"
 	}
 	return 7, fmt.Sprintf("Failed to connect to %s port %s: %s", u.Hostname(), port, netReason(err))
-}
-
-// wget is wget [-q] [-O FILE] [-S] [--spider] [-T SECONDS] URL.
-func wget(c *command) int {
-	f, ok := c.parse("qO:ST:st:P", map[string]string{
-		"quiet": "q", "output-document": "O", "server-response": "S", "timeout": "T", "spider": "s", "tries": "t", "no-check-certificate": "P",
-	})
-	if !ok || len(f.rest) != 1 {
-		return c.fail(1, "want [-q] [-O FILE] [--spider] [-T SECONDS] URL")
-	}
-	target := f.rest[0]
-	if !strings.Contains(target, "://") {
-		target = "http://" + target
-	}
-	ctx := c.ctx
-	if limit, ok := duration(f.value("T", "")); ok && limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return c.fail(1, "bad address '%s'", f.rest[0])
-	}
-	client := c.httpClient(f.has("P"), 0, nil)
-	client.CheckRedirect = nil
-	resp, err := client.Do(req)
-	if err != nil {
-		var dns *net.DNSError
-		if errors.As(err, &dns) {
-			return c.fail(1, "bad address '%s'", req.URL.Host)
-		}
-		return c.fail(1, "can't connect to remote host (%s): %s", req.URL.Host, netReason(err))
-	}
-	defer resp.Body.Close()
-	if f.has("S") {
-		fmt.Fprintf(c.err, "  HTTP/%d.%d %s\n", resp.ProtoMajor, resp.ProtoMinor, resp.Status)
-	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		return c.fail(1, "server returned error: HTTP/1.1 %s", resp.Status)
-	}
-	if f.has("s") {
-		return 0
-	}
-	name := f.value("O", path.Base(req.URL.Path))
-	if name == "/" || name == "." {
-		name = "index.html"
-	}
-	if name == "-" {
-		_, err = io.Copy(c.out, resp.Body)
-	} else {
-		var file *program.File
-		if file, err = c.sys.Files.OpenFile(c.abs(name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644); err == nil {
-			_, err = io.Copy(file, resp.Body)
-			err = errors.Join(err, file.Close())
-		}
-	}
-	if err != nil {
-		return c.fail(1, "%s", reason(err))
-	}
-	return 0
 }

@@ -18,7 +18,7 @@ func systemTools() map[string]tool {
 	return map[string]tool{
 		"env": env, "printenv": printenv, "ps": ps, "date": date, "hostname": hostname,
 		"sleep": sleep, "df": df, "mount": mount, "kill": kill, "which": which, "type": which, "hash": noop, "uname": uname, "basename": basename,
-		"dirname": dirname, "timeout": timeout, "nproc": nproc, "sync": noop, "clear": noop, "tty": tty, "uptime": uptime,
+		"dirname": dirname, "timeout": timeout, "nproc": nproc, "sync": noop, "sysctl": sysctl, "clear": noop, "tty": tty, "uptime": uptime,
 	}
 }
 

@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func Run(ctx context.Context, sys *program.Sys) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	admin, err := sys.Net.Listen(ctx, "tcp", ":"+env(sys, "METRICS_PORT", MetricsPort))
+	admin, err := sys.Net.Listen(ctx, "tcp", ":"+cmp.Or(sys.Getenv("METRICS_PORT"), MetricsPort))
 	if err != nil {
 		listener.Close()
 		return fmt.Errorf("listen for metrics: %w", err)
@@ -80,13 +81,6 @@ func Run(ctx context.Context, sys *program.Sys) error {
 	err = s.serve(ctx, listener, admin)
 	log.Info("Redis is now ready to exit, bye bye...")
 	return err
-}
-
-func env(sys *program.Sys, name, fallback string) string {
-	if v := sys.Getenv(name); v != "" {
-		return v
-	}
-	return fallback
 }
 
 // serve accepts connections until ctx ends.

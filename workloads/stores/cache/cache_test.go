@@ -15,21 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/programtest"
 )
-
-// here listens on free ports of the loopback and remembers them.
-type here struct {
-	program.Network
-	addresses map[string]string
-}
-
-func (h here) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	l, err := h.Network.Listen(ctx, network, "127.0.0.1:0")
-	if err == nil {
-		h.addresses[address] = l.Addr().String()
-	}
-	return l, err
-}
 
 func newSys(t *testing.T, args ...string) *program.Sys {
 	t.Helper()
@@ -44,7 +31,7 @@ func newSys(t *testing.T, args ...string) *program.Sys {
 func start(t *testing.T, args ...string) (address, metrics string) {
 	t.Helper()
 	sys := newSys(t, args...)
-	network := here{sys.Net, map[string]string{}}
+	network := &programtest.Loopback{Network: sys.Net}
 	ready := make(chan struct{})
 	sys.Net, sys.Stdout = network, writer(func(p []byte) {
 		if bytes.Contains(p, []byte("Ready to accept")) {
@@ -64,7 +51,7 @@ func start(t *testing.T, args ...string) (address, metrics string) {
 		require.NoError(t, err)
 		require.Fail(t, "ended")
 	}
-	return network.addresses[":"+Port], network.addresses[":"+MetricsPort]
+	return network.Address("tcp:" + Port), network.Address("tcp:" + MetricsPort)
 }
 
 type writer func(p []byte)

@@ -13,8 +13,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	redis "github.com/alicebob/miniredis/v2/server"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/workloads/program/procmetrics"
 )
 
 // entryOverhead is roughly what Redis itself spends on a key with an expiry, in bytes.
@@ -256,6 +257,6 @@ func (s *server) registry() *prometheus.Registry {
 	counter("redis_keyspace_misses_total", "Reads that did not find their key.", load(&s.misses))
 	counter("redis_evicted_keys_total", "Keys evicted because of the memory limit.", load(&s.evicted))
 	counter("redis_acl_access_denied_auth_total", "Attempts to authenticate with a wrong password.", load(&s.authFailures))
-	r.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(procmetrics.New())
 	return r
 }

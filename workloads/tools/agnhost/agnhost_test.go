@@ -9,63 +9,21 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/utils/clock"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/programtest"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
-
-// loopback puts every socket of a pod on a free port of the loopback, and dials there.
-type loopback struct {
-	program.Network
-	mu    sync.Mutex
-	ports map[string]string
-	open  chan string
-}
-
-func (l *loopback) opened(network, address, actual string) {
-	_, port, _ := net.SplitHostPort(address)
-	l.mu.Lock()
-	l.ports[network+":"+port] = actual
-	l.mu.Unlock()
-	l.open <- network + ":" + port
-}
-
-func (l *loopback) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	out, err := l.Network.Listen(ctx, network, "127.0.0.1:0")
-	if err == nil {
-		l.opened(network, address, out.Addr().String())
-	}
-	return out, err
-}
-
-func (l *loopback) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
-	out, err := l.Network.ListenPacket(ctx, network, "127.0.0.1:0")
-	if err == nil {
-		l.opened(network, address, out.LocalAddr().String())
-	}
-	return out, err
-}
-
-func (l *loopback) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	_, port, _ := net.SplitHostPort(address)
-	l.mu.Lock()
-	actual, ok := l.ports[network+":"+port]
-	l.mu.Unlock()
-	if ok {
-		address = actual
-	}
-	return l.Network.DialContext(ctx, network, address)
-}
 
 // pod is where a subcommand runs: a root directory of its own, sockets on the loopback.
 type pod struct {
 	sys    *program.Sys
-	net    *loopback
+	net    *programtest.Loopback
+	open   chan string // the sockets, as they are opened.
 	stdout *bytes.Buffer
 }
 
@@ -77,9 +35,10 @@ func newPod(t *testing.T, args ...string) pod {
 	im := Images()[0]
 	system, err := program.System(&im, nil)
 	require.NoError(t, err)
-	network := &loopback{Network: system.Net, ports: map[string]string{}, open: make(chan string, 8)}
+	open := make(chan string, 8)
+	network := &programtest.Loopback{Network: system.Net, Opened: func(socket string) { open <- socket }}
 	out := &bytes.Buffer{}
-	return pod{net: network, stdout: out, sys: &program.Sys{
+	return pod{net: network, open: open, stdout: out, sys: &program.Sys{
 		Net: network, Files: tree, Args: args, Env: map[string]string{}, Cwd: "/", Hostname: "pod-0", Image: &im, Variant: "2.59",
 		Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard, Clock: clock.RealClock{},
 	}}
@@ -100,7 +59,7 @@ func (p pod) start(t *testing.T, sockets ...string) <-chan error {
 		<-ended
 	})
 	for range sockets {
-		require.Contains(t, sockets, <-p.net.open)
+		require.Contains(t, sockets, <-p.open)
 	}
 	return done
 }

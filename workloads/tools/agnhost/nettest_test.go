@@ -41,7 +41,7 @@ func TestNettest(t *testing.T) {
 		require.NoError(t, program.WriteFile(p.sys.Files, serviceAccount+"ca.crt", ca, 0o644))
 		require.NoError(t, program.WriteFile(p.sys.Files, serviceAccount+"token", []byte("secret\n"), 0o600))
 		p.start(t, "tcp:8080")
-		_, actual, err := net.SplitHostPort(p.net.ports["tcp:8080"])
+		_, actual, err := net.SplitHostPort(p.net.Address("tcp:8080"))
 		require.NoError(t, err)
 		ports = append(ports, actual)
 		pods = append(pods, p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,8 @@ const (
 type disk struct {
 	node string
 	dir  string
+	// open returns the nodes that take pods.
+	open func(context.Context) ([]string, error)
 }
 
 var (
@@ -36,9 +39,18 @@ var (
 	_ controller.DeletionGuard = (*disk)(nil)
 )
 
-// ShouldProvision says whether the claim's pod goes to this node.
-func (d *disk) ShouldProvision(_ context.Context, claim *corev1.PersistentVolumeClaim) bool {
-	return claim.Annotations[claimNode] == d.node
+// ShouldProvision says whether the volume belongs on this node: the one that the scheduler chose for the claim's pod, or, for a claim that is bound
+// at once, the one that all nodes agree on. A claim that waits for its pod has no such node, and the controller does not ask for its volume yet.
+func (d *disk) ShouldProvision(ctx context.Context, claim *corev1.PersistentVolumeClaim) bool {
+	if chosen := claim.Annotations[claimNode]; chosen != "" {
+		return chosen == d.node
+	}
+	nodes, err := d.open(ctx)
+	if err != nil {
+		slog.WarnContext(ctx, "cannot tell on which node a volume belongs", "claim", claim.Namespace+"/"+claim.Name, "error", err)
+		return false
+	}
+	return agreed(claim.UID, nodes) == d.node
 }
 
 // ShouldDelete says whether the volume is on this node.

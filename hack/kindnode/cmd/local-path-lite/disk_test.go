@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func claim(node string, modes ...corev1.PersistentVolumeAccessMode) *corev1.Pers
 
 func TestVolumeComesAndGoes(t *testing.T) {
 	t.Parallel()
-	d := &disk{node: "kind-worker", dir: t.TempDir()}
+	d := &disk{node: "kind-worker", dir: t.TempDir(), open: func(context.Context) ([]string, error) { return nil, nil }}
 	c := claim("kind-worker", corev1.ReadWriteOnce)
 	require.True(t, d.ShouldProvision(t.Context(), c))
 	require.False(t, d.ShouldProvision(t.Context(), claim("kind-worker2")))

@@ -1,5 +1,6 @@
-// Command local-path-lite provisions volumes of the class "standard" on a kind cluster, in place of the local path provisioner: as
-// directories of the node that a pod was scheduled to. Each node runs one, for its own volumes.
+// Command local-path-lite provisions volumes of the classes "standard" and "standard-retain" on a kind cluster, in place of the local path
+// provisioner: as directories of the node that a pod was scheduled to or, for claims that are bound at once, of one that takes pods. Each node runs
+// one, for its own volumes.
 package main
 
 import (
@@ -44,7 +45,8 @@ func run(ctx context.Context, node string) error {
 		return fmt.Errorf("build client: %w", err)
 	}
 	// There is nothing to elect: nobody else provisions on this node. Nobody reads metrics, either.
-	c := controller.NewProvisionController(ctx, client, provisioner, &disk{node: node, dir: directory},
+	d := &disk{node: node, dir: directory, open: func(ctx context.Context) ([]string, error) { return open(ctx, client) }}
+	c := controller.NewProvisionController(ctx, client, provisioner, d,
 		controller.LeaderElection(false), controller.MetricsPort(0),
 		controller.RateLimiter(workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, time.Minute)))
 	c.Run(ctx)

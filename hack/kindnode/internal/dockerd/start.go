@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -132,7 +133,7 @@ func (d *Daemon) arguments(ctx context.Context) ([]string, error) {
 	const networkBits = 24
 	args := []string{
 		"--host", d.Host(), "--config-file", config, "--data-root", filepath.Join(d.Data, "data"), "--exec-root", filepath.Join(d.Run, "exec"),
-		"--pidfile", filepath.Join(d.Run, "docker.pid"), "--bridge", d.Bridge,
+		"--pidfile", d.pidFile(), "--bridge", d.Bridge,
 		"--default-address-pool", fmt.Sprintf("base=%s,size=%d", d.Pool, networkBits),
 	}
 	lacks, err := lacksCapabilities()
@@ -153,11 +154,17 @@ func (d *Daemon) arguments(ctx context.Context) ([]string, error) {
 
 func (d *Daemon) logFile() string { return filepath.Join(d.Run, "docker.log") }
 
+func (d *Daemon) pidFile() string { return filepath.Join(d.Run, "docker.pid") }
+
 // launch starts dockerd, which outlives this process, and notes it in the state. The channel says how it ended.
 func (d *Daemon) launch(s *state, args []string) (<-chan error, error) {
 	program, err := debian.Look("dockerd")
 	if err != nil {
 		return nil, fmt.Errorf("find dockerd: %w", err)
+	}
+	// A daemon that was killed leaves it, and dockerd ends where its number is taken: by another process, or by its own, which nobody has waited for.
+	if err := os.Remove(d.pidFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the file of a daemon that was killed: %w", err)
 	}
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -19,8 +19,9 @@ import (
 
 // The stand-ins for images that are built from no Go module. files/*.yaml name them.
 const (
-	kindnetImage   = "docker.io/gameday/kindnet-lite:v1"
-	localPathImage = "docker.io/gameday/local-path-lite:v1"
+	// Agents see what pods run: the names say nothing of the project.
+	kindnetImage   = "registry.local/kindnet-lite:v1"
+	localPathImage = "registry.local/local-path-lite:v1"
 )
 
 const kubeProxy = "kube-proxy"

@@ -118,6 +118,7 @@ func (p *plane) configureAPIServer(opts options.CompletedOptions) (*apiapp.Confi
 	generic.EgressSelector = egressselector.NewEgressSelectorWithMap(map[egressselector.EgressType]utilnet.DialFunc{
 		egressselector.Cluster: egress.NewDialer(p.spec).DialContext,
 	})
+	generic.RESTOptionsGetter = together{generic.RESTOptionsGetter}
 	if err := freezeServing(generic); err != nil {
 		return nil, err
 	}
@@ -135,11 +136,14 @@ func (p *plane) configureAPIServer(opts options.CompletedOptions) (*apiapp.Confi
 	if err != nil {
 		return nil, err
 	}
+	extensions.GenericConfig.RESTOptionsGetter = together{extensions.GenericConfig.RESTOptionsGetter}
+	extensions.ExtraConfig.CRDRESTOptionsGetter = together{extensions.ExtraConfig.CRDRESTOptionsGetter}
 	aggregator, err := kubeapiserver.CreateAggregatorConfig(*c.Generic, opts.CompletedOptions, c.VersionedInformers,
 		resolver, c.ProxyTransport, c.Extra.PeerProxy, initializers)
 	if err != nil {
 		return nil, err
 	}
+	aggregator.GenericConfig.RESTOptionsGetter = together{aggregator.GenericConfig.RESTOptionsGetter}
 	return &apiapp.Config{Options: opts, KubeAPIs: kube, ApiExtensions: extensions, Aggregator: aggregator}, nil
 }
 

@@ -51,6 +51,7 @@ func Run(ctx context.Context, c *spec.Cluster, stdout io.Writer, log *slog.Logge
 		line, _ := json.Marshal(map[string]string{"event": "failed", "error": last})
 		_, _ = stdout.Write(append(line, '\n'))
 	})
+	routeChecks(c) // Before anything that could read what it sets.
 	settle := relaxMemory()
 	// The components outlive ctx by the orderly stop: etcd has to be closed last.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -11,11 +11,23 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 
+	"github.com/gameday-bench/gameday/internal/unexported"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/flags"
 )
 
-// etcdStart is how long etcd may take to elect itself.
-const etcdStart = 30 * time.Second
+const (
+	// etcdStart is how long etcd may take to elect itself.
+	etcdStart = 30 * time.Second
+	// etcdTick is the member's clock: it counts what its peers would need to hear, and there are none. So it is slow, since every tick wakes
+	// two goroutines. A lease of etcd is at least seven ticks long.
+	etcdTick = 500 * time.Millisecond
+	// electionTick is the same until the member has elected itself, which takes up to five ticks.
+	electionTick = 10 * time.Millisecond
+	// etcdCommit is how long changes may lie in memory and in the log before they are written to the database, and etcdBatch how many: what is
+	// not written yet is copied by each reader, at least as much as 512 keys take.
+	etcdCommit = 500 * time.Millisecond
+	etcdBatch  = 500
+)
 
 // startEtcd starts etcd on unix sockets and returns when it serves. A data directory that exists is used again.
 func (p *plane) startEtcd(ctx context.Context) (*embed.Etcd, error) {
@@ -38,13 +50,21 @@ func (p *plane) startEtcd(ctx context.Context) (*embed.Etcd, error) {
 	cfg.EnableGRPCGateway = false
 	// The data lives as long as the cluster's processes: a crash of the machine may lose it.
 	cfg.UnsafeNoFsync = true
-	// A single member elects itself; there is nobody to wait for.
-	cfg.TickMs, cfg.ElectionMs = 10, 100
+	cfg.TickMs, cfg.ElectionMs = uint(etcdTick.Milliseconds()), uint(5*etcdTick.Milliseconds())
+	cfg.BackendBatchInterval, cfg.BackendBatchLimit = etcdCommit, etcdBatch
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "10m"
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
 	}
+	// A single member elects itself; there is nobody to wait for.
+	clock, err := unexported.Get[*time.Ticker](e.Server, "r", "ticker")
+	if err != nil {
+		e.Close()
+		return nil, fmt.Errorf("start etcd: find its clock: %w", err)
+	}
+	clock.Reset(electionTick)
+	defer clock.Reset(etcdTick)
 	p.background(ctx, "etcd", func() error {
 		select {
 		case err := <-e.Err():

@@ -26,7 +26,7 @@ func alreadyExists(err error) bool { return apierrors.IsAlreadyExists(err) }
 var resources = map[string]string{
 	"Namespace": "namespaces", "ServiceAccount": "serviceaccounts", "ConfigMap": "configmaps", "Service": "services",
 	"Deployment": "deployments", "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings",
-	"RoleBinding": "rolebindings",
+	"RoleBinding": "rolebindings", "EndpointSlice": "endpointslices",
 }
 
 // applyAddons creates what an installer would. Objects that exist are left alone: they may have been changed since.

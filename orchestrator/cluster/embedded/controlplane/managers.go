@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"k8s.io/client-go/rest"
 	kcmapp "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	kcmoptions "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 	schedulerapp "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"k8s.io/kubernetes/pkg/controller/volume/attachdetach"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/flags"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/controlplane/storage"
@@ -35,9 +37,13 @@ func (p *plane) startControllers(ctx context.Context, admin *rest.Config) error 
 		return err
 	}
 	p.mark("apiserver healthy")
+	attachdetach.DefaultTimerConfig.ReconcilerLoopPeriod = attachPeriod
 	p.background(ctx, "kube-controller-manager", func() error { return kcmapp.Run(ctx, config.Complete()) })
 	return nil
 }
+
+// attachPeriod is how often the controller manager looks whether a volume has to be attached to a node. No volume here has to; upstream looks ten times a second.
+const attachPeriod = time.Second
 
 // rolesReady answers when the bootstrap roles exist.
 const rolesReady = "/readyz/poststarthook/rbac/bootstrap-roles"

@@ -133,5 +133,6 @@ func (c *container) followAttached(p *process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.procs, p.pid)
+	p.statm.close()
 	c.meter.addEnded(used, 0)
 }

@@ -113,7 +113,7 @@ func (c *container) start() error {
 		c.r.log.Warn("save container record", "container", c.id, "error", err)
 	}
 	c.r.done.Go(func() { c.wait(p) })
-	c.r.done.Go(func() { c.throttle() })
+	c.r.governor.ask(c)
 	return nil
 }
 

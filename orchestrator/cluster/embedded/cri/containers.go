@@ -134,6 +134,7 @@ func (r *Runtime) UpdateContainerResources(_ context.Context, id string, res *ru
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limits = c.limits.updated(res.Linux)
+	r.governor.ask(c)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package cri
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,4 +90,62 @@ func TestProgramIsToldItsCPULimit(t *testing.T) {
 		l := limitsOf(&runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: c.quota})
 		require.Equal(t, c.want, l.goMaxProcs(), c.name)
 	}
+}
+
+// TestLimitsThatComeLater hold at once, also where nobody would have looked for long.
+func TestLimitsThatComeLater(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "spin")
+	f.logged(id, "started")
+	c, err := f.container(id)
+	require.NoError(t, err)
+	update := func(res *runtimeapi.LinuxContainerResources) {
+		require.NoError(t, f.UpdateContainerResources(context.Background(), id, &runtimeapi.ContainerResources{Linux: res}))
+	}
+	require.Zero(t, c.usage().Periods, "nothing is counted without a quota")
+	update(&runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: 20_000})
+	require.Eventually(t, func() bool { return c.usage().Throttled > 0 }, 10*time.Second, 10*time.Millisecond)
+	update(&runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 64 << 10})
+	require.Equal(t, "OOMKilled", f.ended(id).Reason)
+}
+
+// TestMemoryFiguresAreOfOneProcess: the figures of a process that is gone are not those of another.
+func TestMemoryFiguresAreOfOneProcess(t *testing.T) {
+	f := newFixture(t)
+	cmd := f.helper("sleep")
+	var figures statm
+	defer figures.close()
+	require.Eventually(t, func() bool {
+		m, err := figures.read(cmd.Process.Pid)
+		return err == nil && m.anonymous > 0 && m.file > 0
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	_, err := figures.read(cmd.Process.Pid)
+	require.Error(t, err)
+	figures.close()
+	_, err = figures.read(cmd.Process.Pid)
+	require.Error(t, err)
+}
+
+// TestChangesAreTold: whoever lists pods and containers hears when there is something new to list.
+func TestChangesAreTold(t *testing.T) {
+	f := &fixture{t: t, network: &fakeNetwork{}, dir: t.TempDir()}
+	var told atomic.Int64
+	f.changed = func() { told.Add(1) }
+	f.open()
+	grows := func(what string, do func()) {
+		before := told.Load()
+		do()
+		require.Eventually(t, func() bool { return told.Load() > before }, 10*time.Second, time.Millisecond, what)
+	}
+	var pod, id string
+	grows("a pod has come", func() { pod = f.pod() })
+	grows("a container has come", func() { id = f.create(pod, nil, "graceful") })
+	grows("it has started", func() { require.NoError(t, f.StartContainer(t.Context(), id)) })
+	f.logged(id, "started")
+	grows("it has ended", func() { require.NoError(t, f.StopContainer(t.Context(), id, 10)) })
+	grows("it has gone", func() { require.NoError(t, f.RemoveContainer(t.Context(), id)) })
+	grows("the pod has stopped", func() { require.NoError(t, f.StopPodSandbox(t.Context(), pod)) })
+	grows("the pod has gone", func() { require.NoError(t, f.RemovePodSandbox(t.Context(), pod)) })
 }

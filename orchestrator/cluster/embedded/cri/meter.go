@@ -142,8 +142,7 @@ func (r *Runtime) NodeCPU() time.Duration {
 	total := r.spent.total
 	r.spent.mu.Unlock()
 	for _, c := range r.snapshotContainers() {
-		cpu, _, _ := c.measure()
-		total += cpu
+		total += c.measureCPU()
 	}
 	return total
 }
@@ -154,11 +153,11 @@ func (c *container) measure() (cpu time.Duration, mem memoryUse, processes int) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var living time.Duration
-	for pid := range c.procs {
+	for pid, p := range c.procs {
 		if t, err := processCPU(pid); err == nil {
 			living += t
 		}
-		if m, err := processMemory(pid); err == nil {
+		if m, err := p.statm.read(pid); err == nil {
 			mem.anonymous += m.anonymous
 			mem.file += m.file
 		}

@@ -27,6 +27,7 @@ type process struct {
 	stdin  io.WriteCloser // nil without standard input.
 	// detached ends an attached process's membership; nil for the runtime's own processes.
 	detached chan struct{}
+	statm    statm // The container's mutex guards it.
 }
 
 // command is what launch needs to know about a process.
@@ -164,6 +165,7 @@ func (c *container) reap(p *process) int {
 	}
 	c.mu.Lock()
 	delete(c.procs, p.pid)
+	p.statm.close()
 	if p == c.main {
 		c.ended = true
 		for pid := range c.procs {
@@ -222,6 +224,7 @@ func (c *container) adopt(p *process) bool {
 		return false
 	}
 	c.procs[p.pid] = p
+	c.r.governor.ask(c)
 	return true
 }
 

@@ -33,23 +33,57 @@ func (m memoryUse) working() uint64 { return m.anonymous + m.shared }
 
 var pageSize = uint64(os.Getpagesize())
 
-// processMemory reads /proc/PID/statm: field 2 is what is resident, field 3 how much of it belongs to files.
-func processMemory(pid int) (memoryUse, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+// statm is the /proc/PID/statm of a process. It stays open: to read it again is one system call and no look-up of the path. What it reads is that
+// process's alone, also when the process has ended and another one has got its identifier. Its zero value is not open yet; it is not safe for concurrent use.
+type statm struct {
+	fd   int
+	open bool
+}
+
+// maxStatm is more than seven numbers take, in bytes.
+const maxStatm = 256
+
+// read returns what the process with the identifier pid, always the same, holds.
+func (s *statm) read(pid int) (memoryUse, error) {
+	if !s.open {
+		fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/statm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return memoryUse{}, fmt.Errorf("open memory figures of process %d: %w", pid, err)
+		}
+		s.fd, s.open = fd, true
+	}
+	line := make([]byte, maxStatm)
+	n, err := unix.Pread(s.fd, line, 0)
 	if err != nil {
 		return memoryUse{}, fmt.Errorf("read memory of process %d: %w", pid, err)
 	}
-	fields := bytes.Fields(data)
+	m, err := parseStatm(line[:n])
+	if err != nil {
+		return memoryUse{}, fmt.Errorf("read memory of process %d: %w", pid, err)
+	}
+	return m, nil
+}
+
+func (s *statm) close() {
+	if s.open {
+		_ = unix.Close(s.fd)
+		s.open = false
+	}
+}
+
+// parseStatm reads pages: field 2 is what is resident, field 3 how much of it belongs to files.
+func parseStatm(line []byte) (memoryUse, error) {
+	fields := bytes.Fields(line)
 	if len(fields) < 3 {
-		return memoryUse{}, fmt.Errorf("read memory of process %d: malformed %q", pid, data)
+		return memoryUse{}, fmt.Errorf("malformed %q", line)
 	}
 	resident, err := strconv.ParseUint(string(fields[1]), 10, 64)
 	if err != nil {
-		return memoryUse{}, fmt.Errorf("read memory of process %d: %w", pid, err)
+		return memoryUse{}, err
 	}
 	shared, err := strconv.ParseUint(string(fields[2]), 10, 64)
 	if err != nil {
-		return memoryUse{}, fmt.Errorf("read memory of process %d: %w", pid, err)
+		return memoryUse{}, err
 	}
 	return memoryUse{anonymous: (resident - min(shared, resident)) * pageSize, file: shared * pageSize}, nil
 }

@@ -117,9 +117,13 @@ func (c *container) mounts() ([]sandbox.Mount, error) {
 	out := []sandbox.Mount{
 		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()},
 		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
+		{ContainerPath: "/proc/sys", HostPath: c.sandbox.sysctls(), ReadOnly: true},
 	}
 	for _, m := range c.config.Mounts {
 		source, within, err := c.source(m.HostPath)
+		if err == nil && c.isHostsFile(m) {
+			source, within, err = c.nodeHosts(source)
+		}
 		if err != nil {
 			return nil, err
 		}

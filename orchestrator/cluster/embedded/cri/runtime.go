@@ -2,8 +2,6 @@ package cri
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,6 +16,7 @@ import (
 	"k8s.io/kubelet/pkg/cri/streaming"
 	"k8s.io/utils/clock"
 
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
@@ -43,6 +42,18 @@ type PodNetwork struct {
 	// Sysctls are those of the pod's security context.
 	Sysctls     map[string]string
 	HostNetwork bool
+	// HostPorts are the ports of the node that its containers ask for.
+	HostPorts []HostPort
+}
+
+// HostPort is a port of the node that leads to a container's.
+type HostPort struct {
+	// Protocol is TCP, UDP or SCTP.
+	Protocol string
+	// Address is the node's address that it is on; "" means all.
+	Address string
+	// Port is the node's, To the container's.
+	Port, To int32
 }
 
 // Network makes and removes pods. It is safe for concurrent use.
@@ -73,10 +84,13 @@ type Config struct {
 	// DiskDir is what DiskUsage counts: the node's whole directory. Empty means Dir.
 	DiskDir string
 	Machine Machine
-	// MemoryCheck is how often memory limits are compared with use. 0 means 250 ms.
+	// MemoryCheck is how often memory limits are compared with use, at least: containers far from theirs are looked at half as often. 0 means
+	// 250 ms.
 	MemoryCheck time.Duration
-	Clock       clock.WithTicker
-	Logger      *slog.Logger
+	// Changed is called whenever a pod or container has come, changed its state, or gone. It must not block. nil is not called.
+	Changed func()
+	Clock   clock.WithTicker
+	Logger  *slog.Logger
 }
 
 // Runtime is the container runtime of one node. It implements internalapi.RuntimeService and
@@ -98,9 +112,10 @@ type Runtime struct {
 	clocks     sandbox.ClockOffsets // Of the node.
 	closed     bool
 
-	spent spentCPU
-	disk  diskCache
-	tmpfs tmpfsBooks
+	governor *governor
+	spent    spentCPU
+	disk     diskCache
+	tmpfs    tmpfsBooks
 }
 
 var (
@@ -134,8 +149,8 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{
 		cfg: cfg, log: cfg.Logger, clock: cfg.Clock, images: images,
-		store:     &store{dir: filepath.Join(cfg.Dir, "records")},
-		sandboxes: map[string]*sandboxPod{}, containers: map[string]*container{},
+		store:     &store{dir: filepath.Join(cfg.Dir, "records"), changed: cfg.Changed},
+		sandboxes: map[string]*sandboxPod{}, containers: map[string]*container{}, governor: newGovernor(),
 	}
 	if err := r.takeOver(); err != nil {
 		return nil, err
@@ -144,7 +159,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	r.done.Go(func() { r.watchMemory(ctx) })
+	r.done.Go(func() { r.govern(ctx) })
 	return r, nil
 }
 
@@ -231,8 +246,4 @@ func (r *Runtime) snapshotSandboxes() []*sandboxPod {
 }
 
 // newID returns a random identifier as container runtimes make them: 64 hexadecimal digits.
-func newID() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails.
-	return hex.EncodeToString(b[:])
-}
+func newID() string { return random.Hex(32) }

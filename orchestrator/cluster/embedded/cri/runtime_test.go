@@ -83,6 +83,7 @@ type fixture struct {
 	network *fakeNetwork
 	dir     string
 	created int
+	changed func() // Config.Changed.
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -98,6 +99,7 @@ func (f *fixture) open() {
 	r, err := New(context.Background(), Config{
 		Dir: filepath.Join(f.dir, "cri"), HostPathDir: filepath.Join(f.dir, "root"), Mountable: []string{filepath.Join(f.dir, "kubelet")},
 		Network: f.network, Binaries: []string{os.Args[0]}, MemoryCheck: 10 * time.Millisecond,
+		Changed: f.changed,
 	})
 	require.NoError(f.t, err)
 	f.Runtime = r

@@ -95,6 +95,9 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	if err := s.makeSharedMemory(); err != nil {
 		return "", err
 	}
+	if err := s.makeSysctls(); err != nil {
+		return "", err
+	}
 	if config.LogDirectory != "" {
 		if err := os.MkdirAll(config.LogDirectory, 0o755); err != nil {
 			return "", fmt.Errorf("make pod log directory: %w", err)
@@ -102,7 +105,7 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	}
 	pod, err := r.cfg.Network.AddPod(ctx, PodNetwork{
 		ID: id, Namespace: config.GetMetadata().GetNamespace(), Name: config.GetMetadata().GetName(), Labels: config.Labels,
-		Annotations: config.Annotations, Sysctls: config.GetLinux().GetSysctls(), HostNetwork: s.hostNetwork(),
+		Annotations: config.Annotations, Sysctls: config.GetLinux().GetSysctls(), HostNetwork: s.hostNetwork(), HostPorts: hostPorts(config),
 	})
 	if err != nil {
 		_ = os.RemoveAll(s.dir)
@@ -113,6 +116,17 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	r.sandboxes[id] = s
 	r.mu.Unlock()
 	return id, r.store.saveSandbox(s)
+}
+
+// hostPorts are the port mappings that are of the node; the kubelet lists every port of every container.
+func hostPorts(config *runtimeapi.PodSandboxConfig) []HostPort {
+	var out []HostPort
+	for _, m := range config.GetPortMappings() {
+		if m.HostPort != 0 {
+			out = append(out, HostPort{Protocol: m.Protocol.String(), Address: m.HostIp, Port: m.HostPort, To: m.ContainerPort})
+		}
+	}
+	return out
 }
 
 // StopPodSandbox ends the pod's containers and takes it off the network. It may be called more than once.

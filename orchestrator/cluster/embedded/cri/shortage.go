@@ -22,13 +22,9 @@ type Machine struct {
 
 // relieveMemory is the node's out-of-memory killer: over the machine's memory, the container with the worst score is killed,
 // as the kernel scores it: its share of the memory in thousandths, plus the adjustment that the kubelet chose by quality of
-// service.
-func (r *Runtime) relieveMemory(use map[*container]uint64) {
-	if r.cfg.Machine.Memory == 0 {
-		return
-	}
-	own, _ := processMemory(os.Getpid()) // Its own figure is 0 when it cannot be read.
-	total := own.anonymous
+// service. own is what this process holds; the result is what is left of the memory, all in bytes.
+func (r *Runtime) relieveMemory(own uint64, use map[*container]uint64) (spare uint64) {
+	total := own
 	var worst *container
 	var score int64
 	for c, bytes := range use {
@@ -41,6 +37,7 @@ func (r *Runtime) relieveMemory(use map[*container]uint64) {
 	if total > r.cfg.Machine.Memory && worst != nil {
 		worst.killForMemory()
 	}
+	return r.cfg.Machine.Memory - min(total, r.cfg.Machine.Memory)
 }
 
 // killForMemory kills everything in the container, which then reports OOMKilled.

@@ -12,7 +12,9 @@ import (
 
 func TestNodeOutOfMemoryKill(t *testing.T) {
 	f := newFixture(t)
-	own, err := processMemory(syscall.Getpid())
+	var self statm
+	defer self.close()
+	own, err := self.read(syscall.Getpid())
 	require.NoError(t, err)
 	f.cfg.Machine.Memory = own.anonymous + 200<<20 // Before anything runs.
 	score := func(adj int64) func(*runtimeapi.ContainerConfig) {

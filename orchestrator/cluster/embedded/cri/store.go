@@ -13,7 +13,11 @@ import (
 )
 
 // store keeps the records of sandboxes and containers, one file each, so that a node that crashed finds them again.
-type store struct{ dir string }
+type store struct {
+	dir string
+	// changed is called after each change of the records; nil is not.
+	changed func()
+}
 
 type record struct {
 	Kind      string         `json:"kind"`
@@ -61,10 +65,21 @@ func (s *store) write(rec record) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
+	s.tell()
 	return nil
 }
 
-func (s *store) remove(id string) { _ = os.Remove(filepath.Join(s.dir, id+".json")) }
+func (s *store) remove(id string) {
+	_ = os.Remove(filepath.Join(s.dir, id+".json"))
+	s.tell()
+}
+
+// tell says that what a listing shows has changed: the records hold all of it.
+func (s *store) tell() {
+	if s.changed != nil {
+		s.changed()
+	}
+}
 
 func (s *store) load() ([]record, error) {
 	entries, err := os.ReadDir(s.dir)

@@ -7,9 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
 	"github.com/gameday-bench/gameday/workloads/monitoring"
 )
 
@@ -45,18 +43,18 @@ func TestAutoscalerLosesItsMetric(t *testing.T) {
 			s.Apply(fmt.Sprintf(autoscaler, source.metric))
 			t.Cleanup(func() {
 				ctx := context.Background()
-				scale(ctx, s, source.namespace, source.deployment, 1)
+				s.In(source.namespace).Scale(ctx, source.deployment, 1)
 				require.NoError(t, s.Kube.AutoscalingV2().HorizontalPodAutoscalers(s.Namespace).Delete(ctx, "frontend", metav1.DeleteOptions{}))
-				scale(ctx, s, s.Namespace, "frontend", 2)
+				s.Scale(ctx, "frontend", 2)
 			})
 			s.Value("the frontend scaled up", replicas, func(v float64) bool { return v == 3 })
 
-			scale(t.Context(), s, source.namespace, source.deployment, 0)
+			s.In(source.namespace).Scale(t.Context(), source.deployment, 0)
 			s.Value("an autoscaler without its metric", inactive, func(v float64) bool { return v == 1 })
-			scale(t.Context(), s, s.Namespace, "frontend", 2)
+			s.Scale(t.Context(), "frontend", 2)
 			s.Value("the frontend kept small", kept, func(v float64) bool { return v == 2 })
 
-			scale(t.Context(), s, source.namespace, source.deployment, 1)
+			s.In(source.namespace).Scale(t.Context(), source.deployment, 1)
 			s.Value("the frontend scaled up again", replicas, func(v float64) bool { return v == 3 })
 			s.Healthy()
 		})
@@ -69,11 +67,3 @@ const (
 	// kept has a sample once the number of replicas has been the same for a while, many times the period of autoscalers.
 	kept = `max_over_time(kube_deployment_spec_replicas{deployment="frontend"}[10s]) == min_over_time(kube_deployment_spec_replicas{deployment="frontend"}[10s])`
 )
-
-// scale sets the number of replicas of a deployment to n.
-func scale(ctx context.Context, s *clustertest.Site, namespace, deployment string, n int) {
-	s.T.Helper()
-	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)
-	_, err := s.Kube.AppsV1().Deployments(namespace).Patch(ctx, deployment, types.MergePatchType, patch, metav1.PatchOptions{})
-	require.NoError(s.T, err)
-}

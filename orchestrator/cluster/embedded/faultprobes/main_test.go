@@ -13,6 +13,6 @@ import (
 const rate = 30
 
 // fixture is the cluster of all probes: they run one after the other, and each leaves the application healthy.
-var fixture = clustertest.New(&embedded.Provider{}, cluster.Spec{NodeGroups: []cluster.NodeGroup{{Count: 3}, smallNode()}})
+var fixture = clustertest.New(&embedded.Provider{}, cluster.Spec{Nodes: 3})
 
 func TestMain(m *testing.M) { os.Exit(fixture.Main(m)) }

@@ -218,7 +218,7 @@ func TestPartition(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, tt.pod.SetIPSets(set))
 			require.NoError(t, tt.pod.SetChains([]Chain{tt.chain}))
-			_, err := ca.DialContext(ctxTimeout(t.Context(), t, 50*time.Millisecond), "tcp", "10.244.1.3:7")
+			_, err := ca.DialContext(contextFor(t, 50*time.Millisecond), "tcp", "10.244.1.3:7")
 			require.ErrorContains(t, err, "i/o timeout")
 			conn, err := ca.DialContext(testContext(t), "tcp", "10.244.1.4:7")
 			require.NoError(t, err, "others are not affected")

@@ -12,14 +12,19 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// forwardDial bounds how long the host may take to accept a forwarded connection.
+// forwardDial bounds how long the other end may take to accept a forwarded connection.
 const forwardDial = 5 * time.Second
 
-// startForwards serves the forwarded addresses: on the node's own stack when they are its own, else on a stack that owns them.
+// way opens the other end of a forwarded connection.
+type way func(ctx context.Context) (halfCloser, error)
+
+// startForwards serves the forwarded addresses: on the node's own stack when they are its own, beside its host ports, else on a stack that owns
+// them.
 func (n *Network) startForwards() error {
 	byAddr := map[netip.Addr]map[uint16]string{}
 	for a, host := range n.cfg.Forwards {
@@ -29,32 +34,58 @@ func (n *Network) startForwards() error {
 		byAddr[a.Addr()][a.Port()] = host
 	}
 	for _, addr := range slices.SortedFunc(maps.Keys(byAddr), netip.Addr.Compare) {
-		st := n.host
-		if addr != n.cfg.NodeIP {
-			var err error
-			if st, err = n.newStack(addr); err != nil {
-				return fmt.Errorf("forward %s: %w", addr, err)
-			}
-			n.gateways = append(n.gateways, st)
+		if addr == n.cfg.NodeIP {
+			continue
 		}
-		n.forward(st, byAddr[addr])
+		st, err := n.newStack(addr)
+		if err != nil {
+			return fmt.Errorf("forward %s: %w", addr, err)
+		}
+		n.gateways = append(n.gateways, st)
+		n.forward(st, toHost(byAddr[addr]))
 	}
+	own := toHost(byAddr[n.cfg.NodeIP])
+	n.forward(n.host, func(id stack.TransportEndpointID) way {
+		if w := own(id); w != nil {
+			return w
+		}
+		return n.toPod(id)
+	})
+	n.forwardUDP()
 	return nil
 }
 
-// forward answers a SYN to a forwarded port of st by dialling the host first, so that a host port that refuses is refused here too.
-func (n *Network) forward(st *podStack, ports map[uint16]string) {
-	f := tcp.NewForwarder(st.s, 0, 1024, func(r *tcp.ForwarderRequest) {
-		host, ok := ports[r.ID().LocalPort]
+// toHost finds the ways to the host's addresses by their ports.
+func toHost(ports map[uint16]string) func(stack.TransportEndpointID) way {
+	return func(id stack.TransportEndpointID) way {
+		address, ok := ports[id.LocalPort]
 		if !ok {
+			return nil
+		}
+		return func(ctx context.Context) (halfCloser, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			if err != nil {
+				return nil, err
+			}
+			return conn.(*net.TCPConn), nil
+		}
+	}
+}
+
+// forward answers a SYN to a port of st that nobody listens on, if find knows a way, by opening that way first: what refuses there is refused here
+// too.
+func (n *Network) forward(st *podStack, find func(stack.TransportEndpointID) way) {
+	f := tcp.NewForwarder(st.s, 0, 1024, func(r *tcp.ForwarderRequest) {
+		open := find(r.ID())
+		if open == nil {
 			r.Complete(true)
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), forwardDial)
 		defer cancel()
-		out, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+		out, err := open(ctx)
 		if err != nil {
-			n.log.Debug("forward refused", "port", r.ID().LocalPort, "host", host, "err", err)
+			n.log.Debug("forward refused", "port", r.ID().LocalPort, "err", err)
 			r.Complete(true)
 			return
 		}
@@ -65,7 +96,7 @@ func (n *Network) forward(st *podStack, ports map[uint16]string) {
 			out.Close()
 			return
 		}
-		join(gonet.NewTCPConn(wq, ep), out.(*net.TCPConn))
+		join(gonet.NewTCPConn(wq, ep), out)
 	})
 	st.s.SetTransportProtocolHandler(tcp.ProtocolNumber, f.HandlePacket)
 }

@@ -80,6 +80,10 @@ type PodConfig struct {
 	EgressRate, IngressRate uint64
 	// LocalPorts are the ports for connections that name none (net.ipv4.ip_local_port_range); the zero range is Linux's default.
 	LocalPorts PortRange
+	// HostPorts are the ports of the node that lead to the pod's, until it is removed.
+	HostPorts []HostPort
+	// TCP are what the pod's sysctls say of TCP.
+	TCP TCPSettings
 }
 
 // Network is one node's network. It is safe for concurrent use.
@@ -94,6 +98,7 @@ type Network struct {
 	// shortcuts let connections without packet effects pass the stacks by.
 	shortcuts *shortcuts
 	conntrack *conntrack
+	hostPorts hostPorts
 	stacks    sync.WaitGroup // stacks that are being torn down.
 
 	// routes is the switch's table, replaced as a whole so that the packet path takes no lock.
@@ -116,6 +121,7 @@ var ErrClosed = errors.New("network is closed")
 func New(cfg Config) (*Network, error) {
 	n := &Network{
 		cfg: cfg, log: cfg.Logger, clock: cfg.Clock, pods: map[string]*Pod{}, used: map[netip.Addr]bool{}, last: cfg.PodCIDR.Masked().Addr().Next(),
+		hostPorts: hostPorts{relays: map[*relay]string{}},
 	}
 	if n.log == nil {
 		n.log = slog.Default()
@@ -171,7 +177,8 @@ func (n *Network) Close() error {
 	if n.wire != nil {
 		err = n.wire.close()
 	}
-	for _, p := range pods {
+	for id, p := range pods {
+		n.hostPorts.remove(id)
 		p.shut()
 	}
 	for _, g := range n.gateways {
@@ -204,6 +211,7 @@ func (n *Network) AddPod(cfg PodConfig) (*Pod, error) {
 			delete(n.used, addr)
 			return nil, fmt.Errorf("add pod %s: %w", cfg.ID, err)
 		}
+		n.hostPorts.add(cfg.ID, p.st.addr, cfg.HostPorts)
 	}
 	n.pods[cfg.ID] = p
 	return p, nil
@@ -242,6 +250,7 @@ func (n *Network) RemovePod(id string) error {
 	if !ok {
 		return nil
 	}
+	n.hostPorts.remove(id)
 	p.shut()
 	n.mu.Lock()
 	if p.st != n.host {

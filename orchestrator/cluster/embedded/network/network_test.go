@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,95 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"k8s.io/utils/clock"
-
-	"github.com/gameday-bench/gameday/workloads/program/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func testNetwork(t testing.TB, change func(*Config)) *Network {
-	t.Helper()
-	cfg := Config{
-		NodeName: "node-1", NodeIP: netip.MustParseAddr("172.18.0.11"), PodCIDR: netip.MustParsePrefix("10.244.1.0/24"), Seed: 1,
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	n, err := New(cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.Close()) })
-	return n
-}
-
-// container attaches a container process to a pod, over a real socket.
-func container(t testing.TB, p *Pod) *sandbox.Client {
-	t.Helper()
-	node, child, err := sandbox.Pair()
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Serve(node)
-	}()
-	conn, err := net.FileConn(child)
-	require.NoError(t, err)
-	require.NoError(t, child.Close())
-	c := sandbox.NewClient(conn.(*net.UnixConn), &sandbox.Resolver{ResolvConf: filepath.Join(t.TempDir(), "resolv.conf")})
-	t.Cleanup(func() {
-		require.NoError(t, c.Close())
-		<-done
-	})
-	return c
-}
-
-func addPod(t testing.TB, n *Network, id string) *Pod {
-	t.Helper()
-	p, err := n.AddPod(PodConfig{ID: id})
-	require.NoError(t, err)
-	return p
-}
-
-func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// serve answers HTTP requests on a container's port until the test ends.
-func serve(t testing.TB, c *sandbox.Client, address, answer string) {
-	t.Helper()
-	l, err := c.Listen(t.Context(), "tcp", address)
-	require.NoError(t, err)
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s for %s", answer, strings.Split(r.RemoteAddr, ":")[0])
-	})}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(l)
-	}()
-	t.Cleanup(func() {
-		require.NoError(t, srv.Close())
-		<-done
-	})
-}
-
-func httpClient(t testing.TB, c *sandbox.Client) *http.Client {
-	tr := &http.Transport{DialContext: c.DialContext, MaxIdleConnsPerHost: 64}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
-}
-
-func get(t testing.TB, c *http.Client, url string) string {
-	t.Helper()
-	r, err := c.Get(url)
-	require.NoError(t, err)
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	require.NoError(t, err)
-	return string(b)
-}
 
 func TestHTTPBetweenPods(t *testing.T) {
 	n := testNetwork(t, nil)
@@ -118,13 +31,6 @@ func TestHTTPBetweenPods(t *testing.T) {
 	side := httpClient(t, container(t, b))
 	require.Equal(t, "b for 127.0.0.1", get(t, side, "http://localhost:8080/"))
 	require.Equal(t, "b for 10.244.1.3", get(t, side, "http://10.244.1.3:8080/"))
-}
-
-// hurried is a clock on which waiting takes a hundredth of the time.
-type hurried struct{ clock.RealClock }
-
-func (hurried) AfterFunc(d time.Duration, f func()) clock.Timer {
-	return clock.RealClock{}.AfterFunc(d/100, f)
 }
 
 func TestErrorsAreLinuxWords(t *testing.T) {
@@ -150,35 +56,6 @@ func TestErrorsAreLinuxWords(t *testing.T) {
 	require.EqualError(t, err, "dial tcp 192.0.2.1:80: i/o timeout")
 	_, err = ca.DialContext(testContext(t), "tcp", "10.244.1.99:80")
 	require.EqualError(t, err, "dial tcp 10.244.1.99:80: connect: no route to host")
-}
-
-// echo accepts connections and sends back what they send, half-closing after them.
-func echo(t testing.TB, c *sandbox.Client, address string) net.Listener {
-	t.Helper()
-	l, err := c.Listen(t.Context(), "tcp", address)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				// A peer may have gone without a word: with the test, the connection ends in any case.
-				defer context.AfterFunc(ctx, func() { conn.Close() })()
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		cancel()
-		wg.Wait()
-	})
-	return l
 }
 
 func TestHalfClose(t *testing.T) {
@@ -394,19 +271,4 @@ func TestHostNetworkPodSharesTheNode(t *testing.T) {
 	conn, err := n.Host().DialContext(testContext(t), "tcp", "localhost:9100")
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-}
-
-func hostPod(t testing.TB, n *Network) *Pod {
-	t.Helper()
-	p, err := n.AddPod(PodConfig{ID: "host", HostNetwork: true})
-	require.NoError(t, err)
-	return p
-}
-
-func netUDPAddr(a string) *net.UDPAddr { return net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a)) }
-
-func ctxTimeout(ctx context.Context, t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	t.Cleanup(cancel)
-	return ctx
 }

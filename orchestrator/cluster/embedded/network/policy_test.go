@@ -32,7 +32,7 @@ func reaches(t testing.TB, c dialer, address, what string) {
 // lost requires that there is no answer to a TCP connection's first packet.
 func lost(t testing.TB, c dialer, address, what string) {
 	t.Helper()
-	_, err := c.DialContext(ctxTimeout(t.Context(), t, short), "tcp", address)
+	_, err := c.DialContext(contextFor(t, short), "tcp", address)
 	require.ErrorContains(t, err, "i/o timeout", what)
 }
 

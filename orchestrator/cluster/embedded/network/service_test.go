@@ -187,7 +187,6 @@ func TestWire(t *testing.T) {
 	client.CloseIdleConnections()
 	// A node that has died takes packets no more.
 	require.NoError(t, two.Close())
-	ctx := testContext(t)
-	_, err = ca.DialContext(ctxTimeout(ctx, t, 100*time.Millisecond), "tcp", "10.244.2.2:80")
+	_, err = ca.DialContext(contextFor(t, 100*time.Millisecond), "tcp", "10.244.2.2:80")
 	require.ErrorContains(t, err, "i/o timeout")
 }

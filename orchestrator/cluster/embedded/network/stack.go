@@ -25,8 +25,6 @@ const (
 
 	// timeWait is shorter than Linux's 60 s: every closed connection keeps an endpoint for so long, for every pod in one process.
 	timeWait = 5 * time.Second
-	// finWait2 bounds how long a closed connection waits for its peer's FIN.
-	finWait2 = 20 * time.Second
 )
 
 // podStack is one TCP/IP stack on the switch.
@@ -65,7 +63,7 @@ func (n *Network) newPodStack(addr netip.Addr, cfg PodConfig) (*podStack, error)
 	if cfg.LocalPorts == (PortRange{}) {
 		cfg.LocalPorts = localPorts
 	}
-	if err := st.configure(cfg.LocalPorts); err != nil {
+	if err := st.configure(cfg.LocalPorts, cfg.TCP); err != nil {
 		st.s.Destroy()
 		return nil, err
 	}
@@ -73,7 +71,7 @@ func (n *Network) newPodStack(addr netip.Addr, cfg PodConfig) (*podStack, error)
 	return st, nil
 }
 
-func (st *podStack) configure(ports PortRange) error {
+func (st *podStack) configure(ports PortRange, settings TCPSettings) error {
 	if err := st.s.SetPortRange(ports.First, ports.Last); err != nil {
 		return fmt.Errorf("set local port range %d to %d: %s", ports.First, ports.Last, err)
 	}
@@ -82,9 +80,10 @@ func (st *podStack) configure(ports PortRange) error {
 	// nothing to be, stops its timer, and the connection stands still for ever (gVisor issues 6113 and 14092).
 	recovery := tcpip.TCPRecovery(0)
 	congestion := tcpip.CongestionControlOption("cubic")
-	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}
-	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 128 << 10, Max: 4 << 20}
-	wait, linger := tcpip.TCPTimeWaitTimeoutOption(timeWait), tcpip.TCPLingerTimeoutOption(finWait2)
+	settings = settings.orDefault()
+	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: settings.Receive.Min, Default: settings.Receive.Default, Max: settings.Receive.Max}
+	snd := tcpip.TCPSendBufferSizeRangeOption{Min: settings.Send.Min, Default: settings.Send.Default, Max: settings.Send.Max}
+	wait, linger := tcpip.TCPTimeWaitTimeoutOption(timeWait), tcpip.TCPLingerTimeoutOption(settings.FinTimeout)
 	reuse := tcpip.TCPTimeWaitReuseOption(tcpip.TCPTimeWaitReuseGlobal)
 	for _, o := range []tcpip.SettableTransportProtocolOption{&sack, &recovery, &moderate, &congestion, &rcv, &snd, &wait, &linger, &reuse} {
 		if err := st.s.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {

@@ -87,7 +87,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	require.Positive(t, done.Load())
 	for i := range members {
 		for j := range members {
-			require.NoError(t, talk(ctxTimeout(t.Context(), t, 20*time.Second), members[i], members[j]))
+			require.NoError(t, talk(contextFor(t, 20*time.Second), members[i], members[j]))
 		}
 	}
 	t.Logf("%d exchanges", done.Load())

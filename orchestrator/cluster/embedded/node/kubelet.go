@@ -163,6 +163,8 @@ type kubeletNode struct {
 	dial    dialFunc
 	// traffic reads a sandbox's network counters.
 	traffic func(sandboxID string) (network.Traffic, bool)
+	// relists is the pace at which pods and containers are listed.
+	relists *pace
 }
 
 // start starts the kubelet. It runs until the process ends: upstream's has no way to stop.
@@ -190,10 +192,11 @@ func (k *kubeletNode) start(ctx context.Context) error {
 	deps := k.dependencies(recorder)
 	deps.Auth, deps.TLSOptions = auth, tlsOptions
 	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) {
-		tuneErr = errors.Join(tune(kl, k.cluster.Timing, k.dial, k.gate), watchShortage(kl, k.cluster.Timing, k.machine, k.runtime.Tasks))
+		tuneErr = errors.Join(tune(kl, k.cluster.Timing, k.dial, k.gate), watchShortage(kl, k.cluster.Timing, k.machine, k.runtime.Tasks),
+			slacken(kl, k.cluster.Timing, k.relists))
 	}}
 	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, recorder, deps.PodStartupLatencyTracker)
-	feedPods(ctx, k.clients.main, k.gate, k.owners, k.node.Name, deps.PodConfig)
+	feedPods(ctx, k.clients.main, k.gate, k.owners, k.node.Name, deps.PodConfig, k.relists.hurry)
 	kl, err := k.build(ctx, cfg, deps)
 	if err == nil {
 		err = tuneErr

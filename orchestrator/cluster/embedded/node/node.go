@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/networkpolicy"
@@ -45,6 +46,9 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := os.WriteFile(p.resolvConf, nil, 0o644); err != nil {
 		return fmt.Errorf("write resolver configuration of node %s: %w", name, err)
 	}
+	if err := writeHosts(p.host, n); err != nil {
+		return fmt.Errorf("write hosts file of node %s: %w", name, err)
+	}
 	netw, err := network.New(networkConfig(cluster, n, log))
 	if err != nil {
 		return fmt.Errorf("start network of node %s: %w", name, err)
@@ -66,10 +70,12 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err != nil {
 		return err
 	}
+	relists := newRelistPace()
 	rt, err := cri.New(ctx, cri.Config{
 		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
 		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, DiskDir: cluster.NodeDir(name),
 		Machine: cri.Machine{Memory: m.memory, PIDs: m.pids, PodPIDs: n.PodPIDs}, Logger: log.With("component", "cri"),
+		Changed: relists.hurry,
 	})
 	if err != nil {
 		return fmt.Errorf("start container runtime of node %s: %w", name, err)
@@ -83,7 +89,10 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 		return stopped(ctx, err)
 	}
 	startServices(ctx, cl, cluster, n, m, pods, rt, log)
-	k := &kubeletNode{cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, owners: newOwners(), disks: disks, mounts: mounts, dial: dial, traffic: pods.traffic}
+	k := &kubeletNode{
+		cluster: cluster, node: n, paths: p, clients: cl, runtime: rt, machine: m, gate: g, owners: newOwners(), disks: disks, mounts: mounts, dial: dial,
+		traffic: pods.traffic, relists: relists,
+	}
 	if len(n.Devices) > 0 {
 		if k.manager, err = newDeviceManager(cluster.DeviceSocket(name)); err != nil {
 			return err
@@ -92,7 +101,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	if err := k.start(ctx); err != nil {
 		return err
 	}
-	if err := waitForNode(ctx, cl.main, name, isReady); err != nil {
+	if err := waitForNode(ctx, cl.main, name, readiness.Node); err != nil {
 		return stopped(ctx, err)
 	}
 	if err := k.addDevices(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/cri"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
@@ -33,10 +34,7 @@ func (n podNetwork) AddPod(ctx context.Context, pod cri.PodNetwork) (cri.Pod, er
 	return p, nil
 }
 
-// localPortRange is the one sysctl of a pod that the network has.
-const localPortRange = "net.ipv4.ip_local_port_range"
-
-// podConfig reads a pod's annotations and sysctls. On the host network neither counts.
+// podConfig reads a pod's annotations, host ports and sysctls. On the host network none of them counts.
 func podConfig(pod cri.PodNetwork) (network.PodConfig, error) {
 	cfg := network.PodConfig{ID: pod.ID, HostNetwork: pod.HostNetwork}
 	if pod.HostNetwork {
@@ -46,12 +44,30 @@ func podConfig(pod cri.PodNetwork) (network.PodConfig, error) {
 	if cfg.IngressRate, cfg.EgressRate, err = bandwidth(pod.Annotations); err != nil {
 		return cfg, err
 	}
-	if text, ok := pod.Sysctls[localPortRange]; ok {
-		if _, err := fmt.Sscanf(text, "%d %d", &cfg.LocalPorts.First, &cfg.LocalPorts.Last); err != nil {
-			return cfg, fmt.Errorf("write sysctl key %s: invalid argument", localPortRange)
-		}
+	if cfg.HostPorts, err = hostPorts(pod.HostPorts); err != nil {
+		return cfg, err
 	}
-	return cfg, nil
+	return cfg, setSysctls(&cfg, pod.Sysctls)
+}
+
+// hostPorts reads the host ports of a pod. Those of SCTP lead nowhere, as the network has none.
+func hostPorts(ports []cri.HostPort) ([]network.HostPort, error) {
+	var out []network.HostPort
+	for _, p := range ports {
+		if p.Protocol == "SCTP" {
+			continue
+		}
+		port := network.HostPort{Protocol: p.Protocol, Port: uint16(p.Port), To: uint16(p.To)}
+		if p.Address != "" {
+			addr, err := netip.ParseAddr(p.Address)
+			if err != nil {
+				return nil, fmt.Errorf("map host port %d: invalid host address %q", p.Port, p.Address)
+			}
+			port.Address = addr.Unmap()
+		}
+		out = append(out, port)
+	}
+	return out, nil
 }
 
 // RemovePod takes a pod off the network.

@@ -18,8 +18,8 @@ import (
 // nodePoll is how often the API server is asked whether the node is registered or ready.
 const nodePoll = 50 * time.Millisecond
 
-// feedPods sends the pods that are bound to the node to the kubelet, from when the node is registered until ctx ends.
-func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, own *owners, node string, pods *config.PodConfig) {
+// feedPods sends the pods that are bound to the node to the kubelet, from when the node is registered until ctx ends. It calls changed before it does.
+func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, own *owners, node string, pods *config.PodConfig, changed func()) {
 	updates := pods.Channel(ctx, kubetypes.ApiserverSource)
 	go func() {
 		if err := waitForNode(ctx, client, node, func(*corev1.Node) bool { return true }); err != nil {
@@ -36,6 +36,7 @@ func feedPods(ctx context.Context, client kubernetes.Interface, g *gate, own *ow
 			if g.wait(ctx) != nil {
 				return
 			}
+			changed()
 			updates <- kubetypes.PodUpdate{Pods: list, Op: kubetypes.SET, Source: kubetypes.ApiserverSource}
 		}
 		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
@@ -83,13 +84,4 @@ func waitForNode(ctx context.Context, client kubernetes.Interface, name string, 
 		case <-tick.C:
 		}
 	}
-}
-
-func isReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -58,6 +58,9 @@ func (p tcpProber) Probe(host string, port int, timeout time.Duration) (probe.Re
 	return probe.Success, "", nil
 }
 
+// probeBuffer is what the connection of a gRPC probe buffers in each direction, in bytes: question and answer are smaller, and each probe makes its own.
+const probeBuffer = 1 << 10
+
 // grpcProber is the kubelet's gRPC prober over another dialer; it says what that one says.
 type grpcProber struct{ dial dialFunc }
 
@@ -71,6 +74,7 @@ func (p grpcProber) Probe(host, service string, port int, timeout time.Duration)
 		grpc.WithUserAgent(fmt.Sprintf("kube-probe/%s.%s", v.Major, v.Minor)),
 		grpc.WithBlock(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithReadBufferSize(probeBuffer), grpc.WithWriteBufferSize(probeBuffer),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) { return p.dial(ctx, "tcp", addr) }),
 	)
 	if errors.Is(err, context.DeadlineExceeded) {

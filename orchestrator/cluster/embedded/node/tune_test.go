@@ -44,7 +44,8 @@ func TestTune(t *testing.T) {
 	var tuned *kubelet.Kubelet
 	tuneErr := context.Canceled
 	deps.Options = []kubelet.Option{func(kl *kubelet.Kubelet) {
-		tuned, tuneErr = kl, errors.Join(tune(kl, cluster.Timing, hostDial, k.gate), watchShortage(kl, cluster.Timing, m, rt.Tasks))
+		tuned, tuneErr = kl, errors.Join(tune(kl, cluster.Timing, hostDial, k.gate), watchShortage(kl, cluster.Timing, m, rt.Tasks),
+			slacken(kl, cluster.Timing, newRelistPace()))
 	}}
 	deps.PodConfig = config.NewPodConfig(config.PodConfigNotificationIncremental, want, deps.PodStartupLatencyTracker)
 	_, err = k.build(context.Background(), kc, deps)
@@ -55,6 +56,10 @@ func TestTune(t *testing.T) {
 	relist, err := unexported.Get[time.Duration](tuned, "pleg", "relistDuration", "RelistPeriod")
 	require.NoError(t, err)
 	require.Equal(t, cluster.Timing.PLEGRelist, relist)
+	_, err = unexported.Get[*pacedPLEG](tuned, "pleg")
+	require.NoError(t, err)
+	_, err = unexported.Get[*pacedPopulator](tuned, "volumeManager", "desiredStateOfWorldPopulator")
+	require.NoError(t, err)
 	recorder, err := unexported.Get[record.EventRecorder](tuned, "recorder")
 	require.NoError(t, err)
 	require.Same(t, want, recorder)

@@ -12,6 +12,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/network"
 )
@@ -33,15 +34,13 @@ func (r *recorder) get() []network.Service {
 	return r.last
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func service() *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
 		Spec: corev1.ServiceSpec{
 			ClusterIP: "10.96.0.20", ClusterIPs: []string{"10.96.0.20"}, Type: corev1.ServiceTypeNodePort,
-			InternalTrafficPolicy: ptr(corev1.ServiceInternalTrafficPolicyLocal), SessionAffinity: corev1.ServiceAffinityClientIP,
-			SessionAffinityConfig: &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(int32(60))}},
+			InternalTrafficPolicy: ptr.To(corev1.ServiceInternalTrafficPolicyLocal), SessionAffinity: corev1.ServiceAffinityClientIP,
+			SessionAffinityConfig: &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr.To(int32(60))}},
 			Ports: []corev1.ServicePort{
 				{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, NodePort: 30080},
 				{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53},
@@ -55,18 +54,18 @@ func slice(name string, ready *bool, addr string) *discoveryv1.EndpointSlice {
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports: []discoveryv1.EndpointPort{
-			{Name: ptr("http"), Protocol: ptr(corev1.ProtocolTCP), Port: ptr(int32(8080))},
-			{Name: ptr("dns"), Protocol: ptr(corev1.ProtocolUDP), Port: ptr(int32(5353))},
+			{Name: ptr.To("http"), Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(int32(8080))},
+			{Name: ptr.To("dns"), Protocol: ptr.To(corev1.ProtocolUDP), Port: ptr.To(int32(5353))},
 		},
 		Endpoints: []discoveryv1.Endpoint{{
-			Addresses: []string{addr}, NodeName: ptr("node-1"),
-			Conditions: discoveryv1.EndpointConditions{Ready: ready, Serving: ptr(true), Terminating: ptr(ready != nil && !*ready)},
+			Addresses: []string{addr}, NodeName: ptr.To("node-1"),
+			Conditions: discoveryv1.EndpointConditions{Ready: ready, Serving: ptr.To(true), Terminating: ptr.To(ready != nil && !*ready)},
 		}},
 	}
 }
 
 func TestTranslate(t *testing.T) {
-	got, ok := translate(service(), []*discoveryv1.EndpointSlice{slice("a", ptr(false), "10.244.1.3"), slice("b", nil, "10.244.1.2"), slice("c", ptr(true), "10.244.1.3")})
+	got, ok := translate(service(), []*discoveryv1.EndpointSlice{slice("a", ptr.To(false), "10.244.1.3"), slice("b", nil, "10.244.1.2"), slice("c", ptr.To(true), "10.244.1.3")})
 	require.True(t, ok)
 	endpoint := func(a string) network.Endpoint {
 		return network.Endpoint{Addr: netip.MustParseAddrPort(a), Node: "node-1", Ready: true, Serving: true}
@@ -91,7 +90,7 @@ func TestTranslate(t *testing.T) {
 }
 
 func TestRunFollowsChanges(t *testing.T) {
-	client := fake.NewClientset(service(), slice("a", ptr(true), "10.244.1.2"))
+	client := fake.NewClientset(service(), slice("a", ptr.To(true), "10.244.1.2"))
 	ctx, cancel := context.WithCancel(t.Context())
 	net, done := &recorder{}, make(chan error, 1)
 	go func() { done <- Run(ctx, client, net, "node-1", nil) }()
@@ -99,7 +98,7 @@ func TestRunFollowsChanges(t *testing.T) {
 		s := net.get()
 		return len(s) == 1 && len(s[0].Ports[0].Endpoints) == 1
 	}, 10*time.Second, 5*time.Millisecond)
-	_, err := client.DiscoveryV1().EndpointSlices("shop").Create(ctx, slice("b", ptr(true), "10.244.2.2"), metav1.CreateOptions{})
+	_, err := client.DiscoveryV1().EndpointSlices("shop").Create(ctx, slice("b", ptr.To(true), "10.244.2.2"), metav1.CreateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(net.get()[0].Ports[0].Endpoints) == 2 }, 10*time.Second, 5*time.Millisecond)
 	require.NoError(t, client.CoreV1().Services("shop").Delete(ctx, "web", metav1.DeleteOptions{}))

@@ -15,8 +15,8 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/images"
 )
 
-// TestConformance holds the provider against the suite of all providers.
-func TestConformance(t *testing.T) {
+// conformance holds the provider against the suite of all providers.
+func conformance(t *testing.T) {
 	clustertest.Conformance(t, provider(), cluster.Spec{Nodes: 2}, clustertest.ConformanceOptions{
 		Archive: archive,
 		Left:    func(t *testing.T, name string) []string { t.Helper(); return containers(t, name, "") },

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -15,10 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 
+	"github.com/gameday-bench/gameday/faults"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
-	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
 	"github.com/gameday-bench/gameday/orchestrator/images"
@@ -82,8 +81,10 @@ func docker(t *testing.T, args ...string) string {
 }
 
 // tryDocker is docker for a command that may fail.
-func tryDocker(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+func tryDocker(args ...string) (string, error) { return dockerWithin(5*time.Minute, args...) }
+
+func dockerWithin(limit time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -108,28 +109,22 @@ func containers(t *testing.T, name, role string) []string {
 	return out
 }
 
-// noNetem is why this machine's kernel has no netem, "" where it has: it is tried in a container of the node image, on its own
-// loopback device.
-var noNetem = sync.OnceValues(func() (string, error) {
-	image := cmp.Or(os.Getenv("GAMEDAY_KIND_NODE_IMAGE"), defaults.Image)
-	if out, err := tryDocker("run", "--rm", "--privileged", "--network", "none", "--entrypoint", "true", image); err != nil {
-		return out, err
-	}
-	out, err := tryDocker("run", "--rm", "--privileged", "--network", "none", "--entrypoint", "tc", image,
-		"qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
-	if err == nil {
-		return "", nil
-	}
-	return "tc qdisc add dev lo root netem delay 1ms: " + strings.Join(strings.Fields(out), " "), nil
+// prepared is the provider once it has looked at the machine, kernel included.
+var prepared = sync.OnceValues(func() (*kind.Provider, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // The node image may have to be pulled.
+	defer cancel()
+	p := provider()
+	return p, p.Prepare(ctx, cluster.Spec{Nodes: 2})
 })
 
-// lacks is what this machine cannot do, with the reason.
+// lacks is what the kernel of this machine cannot do, with the reason.
 func lacks(t *testing.T) map[string]string {
 	t.Helper()
-	reason, err := noNetem()
-	require.NoError(t, err, "try netem in a container of the node image: %s", reason)
-	if reason == "" {
-		return map[string]string{}
+	p, err := prepared()
+	require.NoError(t, err)
+	out := map[string]string{}
+	for _, scheduler := range cluster.Missing(p, []string{faults.Netem, faults.TBF}) {
+		out[scheduler] = p.WhyNot(scheduler)
 	}
-	return map[string]string{clustertest.Netem: reason}
+	return out
 }

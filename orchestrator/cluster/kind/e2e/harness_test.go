@@ -95,11 +95,25 @@ type play struct {
 // patience is how long a run may take to come to a phase, or to its end: clusters take minutes on a small machine.
 const patience = 20 * time.Minute
 
+// small is a cluster for runs that are broken off: it is up sooner.
+const small = `kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes: [{role: control-plane}, {role: worker}]
+`
+
+// startSmall is start on a small cluster, whose trial is not tried again.
+func (h *harness) startSmall(t *testing.T, id string) *play {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "small.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(small), 0o600))
+	return h.start(t, id, "--kind-config", file, "--infra-retries", "0")
+}
+
 // start starts a run of one problem on a kind cluster. Deadlines are stretched: it shares the machine with its cluster.
 func (h *harness) start(t *testing.T, id string, args ...string) *play {
 	t.Helper()
 	args = slices.Concat([]string{"run", "hotel-scaled-to-zero", "--agent", "nop", "--run-id", id, "--out", h.runs, "--progress", "json",
-		"--infra-retries", "1", "--timeout-multiplier", "3"}, kindFlags(), args)
+		"--timeout-multiplier", "3"}, kindFlags(), args)
 	p := &play{cmd: h.command(args...), done: make(chan struct{}), news: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)

@@ -22,38 +22,62 @@ import (
 	"github.com/gameday-bench/gameday/results"
 )
 
-// TestNodeContainerKilled kills a node in the middle of a run: the trial says which one was lost and is tried again, on a cluster
-// that is whole.
-func TestNodeContainerKilled(t *testing.T) {
-	for _, role := range []string{worker, controlPlane} {
-		t.Run(role, func(t *testing.T) {
-			h := newHarness(t)
-			p := h.start(t, role)
-			p.reach(t, orchestrator.Baseline)
-			nodes := containers(t, "", role)
-			require.NotEmpty(t, nodes)
-			victim := nodes[len(nodes)-1]
-			docker(t, "kill", victim)
-			require.Zero(t, p.end(t), p.said())
-			require.Empty(t, containers(t, "", ""), "the run took its clusters down")
+// workerKilled kills a worker in the middle of a run: the trial says which one was lost and is tried again, on a cluster that is whole.
+func workerKilled(t *testing.T) {
+	h := newHarness(t)
+	p := h.start(t, "worker", "--infra-retries", "1")
+	victim := h.killNode(t, p, worker)
+	require.Zero(t, p.end(t), p.said())
+	require.Empty(t, containers(t, "", ""), "the run took its clusters down")
 
-			data := h.load(t, role)
-			require.Equal(t, results.RunFinished, data.Run.Status)
-			require.Len(t, data.Trials, 2, "the trial and its second try")
-			lost := data.Trials[0]
-			require.Equal(t, results.InfraError, lost.Status)
-			require.Equal(t, string(errs.Infra), lost.Error.Party)
-			require.Contains(t, lost.Error.Message, strings.TrimPrefix(victim, ours), "the error names the node")
-			require.Equal(t, results.Graded, data.Trials[1].Status)
-			h.deleteAll(t)
-		})
-	}
+	data := h.load(t, "worker")
+	require.Equal(t, results.RunFinished, data.Run.Status)
+	require.Len(t, data.Trials, 2, "the trial and its second try")
+	requireLost(t, data.Trials[0], victim)
+	require.Equal(t, results.Graded, data.Trials[1].Status)
+	h.deleteAll(t)
 }
 
-// TestHarnessKilled kills gameday: the run says so, and what it had in Docker is found and removed.
-func TestHarnessKilled(t *testing.T) {
+// controlPlaneKilled does the same to the control plane, with nothing tried again.
+func controlPlaneKilled(t *testing.T) {
 	h := newHarness(t)
-	p := h.start(t, "killed")
+	p := h.startSmall(t, "plane")
+	victim := h.killNode(t, p, controlPlane)
+	require.Equal(t, errs.ExitIncomplete, p.end(t), p.said())
+	require.Empty(t, containers(t, "", ""), "the run took its cluster down")
+
+	data := h.load(t, "plane")
+	require.Equal(t, results.RunFinished, data.Run.Status)
+	require.Len(t, data.Trials, 1)
+	requireLost(t, data.Trials[0], victim)
+	h.deleteAll(t)
+}
+
+// killNode kills a node's container while the application is deployed, and returns its name.
+func (h *harness) killNode(t *testing.T, p *play, role string) string {
+	t.Helper()
+	p.reach(t, orchestrator.Deploy)
+	nodes := containers(t, "", role)
+	require.NotEmpty(t, nodes)
+	victim := nodes[len(nodes)-1]
+	docker(t, "kill", victim)
+	return victim
+}
+
+// requireLost: the trial is a failure of the machine, and names the container that ended.
+func requireLost(t *testing.T, r results.TrialRecord, container string) {
+	t.Helper()
+	require.Equal(t, results.InfraError, r.Status)
+	require.NotNil(t, r.Error)
+	require.Equal(t, string(errs.Infra), r.Error.Party)
+	require.Contains(t, r.Error.Message, container, "the error names the node's container")
+	t.Logf("%s: %s", r.Dir, r.Error.Message)
+}
+
+// harnessKilled kills gameday: the run says so, and what it had in Docker is found and removed.
+func harnessKilled(t *testing.T) {
+	h := newHarness(t)
+	p := h.startSmall(t, "killed")
 	p.reach(t, orchestrator.Deploy)
 	require.NoError(t, p.cmd.Process.Kill())
 	require.Equal(t, -1, p.end(t))
@@ -69,10 +93,10 @@ func TestHarnessKilled(t *testing.T) {
 	h.deleteAll(t)
 }
 
-// TestHarnessInterrupted: a run that is told to end takes down what it has by itself.
-func TestHarnessInterrupted(t *testing.T) {
+// harnessInterrupted: a run that is told to end takes down what it has by itself.
+func harnessInterrupted(t *testing.T) {
 	h := newHarness(t)
-	p := h.start(t, "interrupted")
+	p := h.startSmall(t, "interrupted")
 	p.reach(t, orchestrator.Deploy)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	require.Equal(t, errs.ExitInterrupted, p.end(t), p.said())
@@ -83,28 +107,28 @@ func TestHarnessInterrupted(t *testing.T) {
 	require.Equal(t, results.Cancelled, data.Trials[0].Status)
 }
 
-// TestDaemonKilled kills the Docker daemon: the trial is a failure of the machine, and so is its second try. Once the daemon is
-// back, what was left is removed.
-func TestDaemonKilled(t *testing.T) {
+// daemonKilled kills the Docker daemon: the trial is a failure of the machine. Once the daemon is back, what was left is removed.
+func daemonKilled(t *testing.T) {
 	restart := os.Getenv("GAMEDAY_E2E_DOCKERD")
 	if restart == "" {
 		t.Skip("the Docker daemon is not ours to kill: GAMEDAY_E2E_DOCKERD is empty")
 	}
 	h := newHarness(t)
 	t.Cleanup(func() { startDaemon(t, restart) }) // Before the harness deletes its clusters, on every path.
-	p := h.start(t, "daemon")
-	p.reach(t, orchestrator.Baseline)
+	p := h.startSmall(t, "daemon")
+	p.reach(t, orchestrator.Deploy)
 	require.NoError(t, syscall.Kill(daemon(t), syscall.SIGKILL))
 	code := p.end(t)
 	require.Contains(t, []int{errs.ExitIncomplete, errs.ExitEnvironment}, code, p.said())
 
 	data := h.load(t, "daemon")
-	require.NotEmpty(t, data.Trials)
-	for _, r := range data.Trials {
-		require.Equal(t, results.InfraError, r.Status, r.Dir)
-		require.Equal(t, string(errs.Infra), r.Error.Party)
-		t.Logf("%s: %s", r.Dir, r.Error.Message)
-	}
+	require.Len(t, data.Trials, 1)
+	lost := data.Trials[0]
+	require.Equal(t, results.InfraError, lost.Status)
+	require.NotNil(t, lost.Error)
+	require.Equal(t, string(errs.Infra), lost.Error.Party)
+	require.Contains(t, lost.Error.Message, "the container engine does not answer")
+	t.Logf("%s: %s", lost.Dir, lost.Error.Message)
 	startDaemon(t, restart)
 	h.deleteAll(t)
 }

@@ -4,48 +4,94 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-	"gopkg.in/yaml.v3"
 
+	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/problems"
 	"github.com/gameday-bench/gameday/results"
 )
 
-// leftOut is the file beside the run that says what was not played, in the form of hack/agreement's causes.
-const leftOut = "left-out.yaml"
+const (
+	// chaosProblem is the one problem of the suite that is Chaos Mesh's work on every kernel.
+	chaosProblem = "hotel-node-store-partition"
+	// smokeFirst is about how long a cluster takes to come up and to go, smokeEach one problem with all agents on it.
+	smokeFirst = 4 * time.Minute
+	smokeEach  = 8 * time.Minute
+)
 
-// TestSmoke plays the problems of the smoke suite that the kernel allows, and their twins, with three agents: one that knows the
-// answers gets everything, one that does nothing gets nothing but silence on twins, and every trial is graded.
-func TestSmoke(t *testing.T) {
+// agentFlags are the agents that every problem is played with: one that knows the answers, one that does nothing, and one between.
+func agentFlags() []string {
+	return []string{"--agent", "oracle", "--agent", "nop", "--agent", "playbook"}
+}
+
+// partition plays the problem that Chaos Mesh injects on every kernel.
+func partition(t *testing.T) {
 	h := newHarness(t)
-	if dir := os.Getenv("GAMEDAY_E2E_RUNS"); dir != "" {
-		h.runs = dir
+	h.playAll(t, "partition", []string{chaosProblem})
+}
+
+// smoke plays the other problems of the smoke suite that the kernel allows, as many as fit into the time that is left.
+func smoke(t *testing.T, b budget) {
+	h := newHarness(t)
+	playable := slices.DeleteFunc(h.choose(t), func(id string) bool { return id == chaosProblem })
+	now := b.most(smokeFirst, smokeEach, len(playable))
+	require.Positive(t, now)
+	for _, id := range playable[now:] {
+		t.Logf("left out, for the time is over: %s", id)
 	}
+	h.playAll(t, "smoke", playable[:now])
+}
+
+// TestAgreement plays all problems that the clusters can have, and their twins, and keeps the run for hack/agreement: make agreement asks for it. It
+// takes two hours.
+func TestAgreement(t *testing.T) {
+	dir := os.Getenv("GAMEDAY_E2E_RUNS")
+	if dir == "" {
+		t.Skip("nobody wants the run: GAMEDAY_E2E_RUNS is empty")
+	}
+	h := newHarness(t)
+	h.runs = dir
 	const id = "kind"
 	require.NoError(t, os.RemoveAll(filepath.Join(h.runs, id)))
 	require.NoError(t, os.MkdirAll(h.runs, 0o755))
-	playable := h.choose(t)
-	args := slices.Concat([]string{"run"}, playable, []string{
-		"--twins", "--agent", "oracle", "--agent", "nop", "--agent", "playbook", "--run-id", id, "--out", h.runs, "--progress", "plain",
-		"--timeout-multiplier", "3",
-	}, kindFlags())
+	h.playAll(t, id, []string{suite}, "--twins", "--skip-infeasible")
+
+	var left []string
+	for _, l := range h.load(t, id).Run.LeftOut {
+		left = append(left, l.Problem)
+		t.Logf("left out: %s: %s", l.Problem, l.Reason)
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(h.impossible(t))), left)
+}
+
+// playAll plays problems with all agents on a kind cluster that is used again and again: one that knows the answers gets everything, one that
+// does nothing gets nothing but silence on twins, and every trial is graded.
+func (h *harness) playAll(t *testing.T, id string, ids []string, more ...string) {
+	t.Helper()
+	args := slices.Concat([]string{"run"}, ids, agentFlags(), []string{
+		"--run-id", id, "--out", h.runs, "--progress", "plain", "--timeout-multiplier", "3",
+	}, more, kindFlags())
 	code, stdout, stderr := h.call(t, args...)
-	t.Log(stdout)
-	require.Zero(t, code, stderr)
+	t.Logf("%s\n%s", stderr, stdout)
+	require.Zero(t, code)
 	require.Empty(t, containers(t, "", ""), "the run took its clusters down")
 
 	data := h.load(t, id)
-	require.Equal(t, len(playable)*2*3, data.Run.Planned)
+	require.NotEmpty(t, data.Run.Images, "the digests of the images are in the run's record")
 	last := results.Latest(data.Trials)
 	require.Len(t, last, data.Run.Planned)
 	for _, r := range last {
 		require.Equal(t, results.Graded, r.Status, r.Dir)
+		require.Empty(t, r.Left, r.Dir)
+		t.Logf("%s: %s", r.Dir, scores(r))
 		switch {
 		case r.Agent == "oracle":
 			requireScores(t, r, 1)
@@ -56,6 +102,15 @@ func TestSmoke(t *testing.T) {
 		}
 	}
 	t.Logf("tried again: %d of %d trials", len(data.Trials)-len(last), len(last))
+}
+
+// scores are what a trial got, for people.
+func scores(r results.TrialRecord) string {
+	var out []string
+	for _, s := range r.Scores {
+		out = append(out, fmt.Sprintf("%s %.2g", s.Task, s.Value))
+	}
+	return strings.Join(out, ", ")
 }
 
 // requireScores holds every task of a trial to one value. A twin has no task but detection.
@@ -71,38 +126,38 @@ func requireScores(t *testing.T, r results.TrialRecord, want float64) {
 	}
 }
 
-// choose returns the problems that this machine can play. It logs the others with the reason, and keeps that beside the run.
+// choose returns the problems that this machine can play, and logs the others with the reason.
 func (h *harness) choose(t *testing.T) []string {
 	t.Helper()
-	type cause struct {
-		Problem string `yaml:"problem"`
-		Missing string `yaml:"missing"`
-		Cause   string `yaml:"cause"`
+	ids, err := suiteProblems()
+	require.NoError(t, err)
+	missing := h.impossible(t)
+	var playable []string
+	for _, id := range ids {
+		if reason := missing[id]; reason != "" {
+			t.Logf("not possible here: %s: %s", id, reason)
+			continue
+		}
+		playable = append(playable, id)
 	}
+	require.Contains(t, playable, chaosProblem, "one problem is Chaos Mesh's work")
+	return playable
+}
+
+// impossible says why the machine cannot play problems of the suite, by problem.
+func (h *harness) impossible(t *testing.T) map[string]string {
+	t.Helper()
 	ids, err := suiteProblems()
 	require.NoError(t, err)
 	asked, err := needs(ids)
 	require.NoError(t, err)
-	missing := lacks(t)
-	var playable []string
-	var causes []cause
-	for _, id := range ids {
-		var reasons []string
-		for _, need := range asked[id] {
-			if reason, ok := missing[need]; ok {
-				reasons = append(reasons, fmt.Sprintf("The kernel of this machine has no %s (%s).", need, reason))
-			}
-		}
-		if len(reasons) == 0 {
-			playable = append(playable, id)
-			continue
-		}
-		t.Logf("not possible here: %s: %s", id, strings.Join(reasons, " "))
-		causes = append(causes, cause{Problem: id, Missing: "kind", Cause: strings.Join(reasons, " ")})
-	}
-	require.Contains(t, playable, "hotel-node-store-partition", "one problem is Chaos Mesh's work")
-	text, err := yaml.Marshal(map[string]any{"causes": causes})
+	p, err := prepared()
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(h.runs, leftOut), text, 0o644))
-	return playable
+	out := map[string]string{}
+	for id, required := range asked {
+		for _, name := range cluster.Missing(p, required) {
+			out[id] = strings.TrimSpace(fmt.Sprintf("%s It requires %s: %s.", out[id], name, p.WhyNot(name)))
+		}
+	}
+	return out
 }

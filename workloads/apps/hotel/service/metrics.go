@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/procmetrics"
 )
 
 // AdminPort is where /metrics is served.
@@ -51,7 +52,7 @@ func newMetrics(sys *program.Sys) *metrics {
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "build_info", Help: "The build that runs.",
 		ConstLabels: prometheus.Labels{"version": sys.Variant}}, func() float64 { return 1 })
 	m.registry.MustRegister(m.httpServer, m.rpcServer, m.rpcClient, m.dbClient, m.cache, m.panics, build,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(), procmetrics.New())
 	return m
 }
 

@@ -52,7 +52,8 @@ func (s *Service) Dial(p Peer) (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig(p)), grpc.WithDisableServiceConfig(),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(s.otelOptions()...)),
 		grpc.WithUnaryInterceptor(s.observeCall),
-		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize))
+		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize),
+		grpc.WithStaticStreamWindowSize(windowSize), grpc.WithStaticConnWindowSize(windowSize))
 	if err != nil {
 		return nil, fmt.Errorf("make client of %s: %w", p.Service, err)
 	}

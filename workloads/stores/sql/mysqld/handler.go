@@ -1,11 +1,13 @@
 package mysqld
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	gms "github.com/dolthub/go-mysql-server"
 	"github.com/dolthub/go-mysql-server/server"
 	gmssql "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/vitess/go/mysql"
@@ -63,10 +65,13 @@ type handler struct {
 	mysql.Handler
 	sessions *sessions
 	journal  *journal
+	reads    *reads
 }
 
-func wrap(s *sessions, j *journal) server.HandlerWrapper {
-	return func(h mysql.Handler) (mysql.Handler, error) { return &handler{h, s, j}, nil }
+// intercept is a server.Option that puts the instance's handler in front of the server's.
+func (i *instance) intercept(e *gms.Engine, manager *server.SessionManager, h mysql.Handler) (*gms.Engine, *server.SessionManager, mysql.Handler) {
+	i.reads.manager = manager
+	return e, manager, &handler{h, i.sessions, i.journal, i.reads}
 }
 
 // statement runs one statement of a connection.
@@ -101,7 +106,7 @@ func (h *handler) locked(c *mysql.Conn, query string, callback mysql.ResultSpool
 	}
 	var answers []answer
 	err := run(func(result *sqltypes.Result, more bool) error {
-		answers = append(answers, answer{result.Copy(), more})
+		answers = append(answers, answer{keep(result), more})
 		return nil
 	})
 	session.End(err != nil)
@@ -119,9 +124,26 @@ func (h *handler) locked(c *mysql.Conn, query string, callback mysql.ResultSpool
 	return nil
 }
 
+// keep returns a copy that stays as it is: the values of a result are in a buffer that other connections use after the statement.
+func keep(result *sqltypes.Result) *sqltypes.Result {
+	kept := result.Copy()
+	for _, row := range kept.Rows {
+		for i, v := range row {
+			if !v.IsNull() {
+				row[i] = sqltypes.MakeTrusted(v.Type(), bytes.Clone(v.Raw()))
+			}
+		}
+	}
+	return kept
+}
+
 // ComQuery implements mysql.Handler.
 func (h *handler) ComQuery(ctx context.Context, c *mysql.Conn, query string, callback mysql.ResultSpoolFn) error {
-	return h.statement(c, query, callback, func(callback mysql.ResultSpoolFn) error { return h.Handler.ComQuery(ctx, c, query, callback) })
+	return h.statement(c, query, callback, func(callback mysql.ResultSpoolFn) error {
+		return h.reads.query(ctx, c, h.sessions.get(c), query, callback, func(callback mysql.ResultSpoolFn) error {
+			return h.Handler.ComQuery(ctx, c, query, callback)
+		})
+	})
 }
 
 // ComMultiQuery implements mysql.Handler.

@@ -2,8 +2,8 @@ package mysqld
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/gameday-bench/gameday/workloads/program/procmetrics"
 	"github.com/gameday-bench/gameday/workloads/stores/sql/mysqld/engine"
 )
 
@@ -28,6 +28,6 @@ func (i *instance) registry() *prometheus.Registry {
 	counter("mysql_global_status_innodb_row_lock_timeouts", "Writers that did not get the lock in time.", stat(func(s engine.Stats) int64 { return s.LockTimeouts }))
 	counter("mysql_global_status_handlers_commit_total", "Transactions with changes that were committed.", stat(func(s engine.Stats) int64 { return s.Commits }))
 	counter("mysql_global_status_handlers_rollback_total", "Transactions with changes that were rolled back.", stat(func(s engine.Stats) int64 { return s.Rollbacks }))
-	r.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(procmetrics.New())
 	return r
 }

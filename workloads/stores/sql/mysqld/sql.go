@@ -65,6 +65,7 @@ type instance struct {
 	engine   *gms.Engine
 	sessions *sessions
 	journal  *journal
+	reads    *reads
 	started  time.Time
 }
 
@@ -94,6 +95,7 @@ func newInstance(sys *program.Sys) *instance {
 		dir = dataDir
 	}
 	i.journal = newJournal(i, dir)
+	i.reads = newReads(i.engine, i.context)
 	return i
 }
 
@@ -202,9 +204,9 @@ func (i *instance) serve(ctx context.Context) error {
 	}
 	cfg := server.Config{
 		Protocol: "tcp", Listener: listener, Version: sql.Version, MaxConnections: maxConnections, ConnWriteTimeout: writeTimeout, AllowClearTextWithoutTLS: true,
-		ProtocolListenerFactory: strictListener,
+		ProtocolListenerFactory: strictListener, Options: []server.Option{i.intercept},
 	}
-	srv, err := server.NewServerWithHandler(cfg, i.engine, gmssql.NewContext, i.sessions.build, nil, wrap(i.sessions, i.journal))
+	srv, err := server.NewServer(cfg, i.engine, gmssql.NewContext, i.sessions.build, nil)
 	if err != nil {
 		return fmt.Errorf("start server: %w", err)
 	}

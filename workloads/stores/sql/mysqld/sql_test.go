@@ -7,7 +7,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,15 +20,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gameday-bench/gameday/workloads/program"
+	"github.com/gameday-bench/gameday/workloads/program/programtest"
 	store "github.com/gameday-bench/gameday/workloads/stores/sql"
 )
 
 // testStore is a running store with its own directory.
 type testStore struct {
-	t    testing.TB
-	sys  *program.Sys
-	port string
-	stop func()
+	t        testing.TB
+	sys      *program.Sys
+	instance *instance
+	port     string
+	stop     func()
 }
 
 func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
@@ -42,30 +43,6 @@ func newSys(t testing.TB, env map[string]string, args ...string) *program.Sys {
 	return sys
 }
 
-// here listens on free ports of the loopback and remembers them.
-type here struct {
-	program.Network
-	mu        sync.Mutex
-	addresses map[string]string
-}
-
-func (h *here) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	l, err := h.Network.Listen(ctx, network, "127.0.0.1:0")
-	if err == nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.addresses[address] = l.Addr().String()
-	}
-	return l, err
-}
-
-func (h *here) port(address string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, port, _ := strings.Cut(h.addresses[address], ":")
-	return port
-}
-
 // start starts a store on dir. Tests that do so are not parallel: go-mysql-server has variables of the process that every
 // engine sets anew.
 func start(t testing.TB, dir string) *testStore {
@@ -74,10 +51,11 @@ func start(t testing.TB, dir string) *testStore {
 	s.sys = newSys(t, map[string]string{
 		"DATADIR": dir, "MYSQL_ROOT_PASSWORD": "it's", "MYSQL_DATABASE": "shop", "MYSQL_USER": "app", "MYSQL_PASSWORD": "secret",
 	})
-	network := &here{Network: s.sys.Net, addresses: map[string]string{}}
+	network := &programtest.Loopback{Network: s.sys.Net}
 	s.sys.Net = network
 	logrus.SetOutput(io.Discard)
 	i := newInstance(s.sys)
+	s.instance = i
 	require.NoError(t, i.open(t.Context()))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -91,7 +69,7 @@ func start(t testing.TB, dir string) *testStore {
 	}
 	t.Cleanup(s.stop)
 	require.Eventually(t, func() bool {
-		s.port = network.port(":" + store.Port)
+		_, s.port, _ = strings.Cut(network.Address("tcp:"+store.Port), ":")
 		return s.port != "" && s.db("root", "it's", "").Ping() == nil
 	}, 20*time.Second, 5*time.Millisecond)
 	return s

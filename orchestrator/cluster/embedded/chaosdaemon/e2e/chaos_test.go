@@ -13,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// TestExamples applies Chaos Mesh's examples, one after the other, on one cluster.
+// TestExamples applies Chaos Mesh's examples, one after the other, on one cluster. It measures times: the tests that may run side by side, in
+// namespaces of their own, come after it.
 func TestExamples(t *testing.T) {
 	r := newRig(t)
 	for _, tc := range []struct {

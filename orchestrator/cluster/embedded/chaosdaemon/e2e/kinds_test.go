@@ -77,6 +77,7 @@ func inject(r *clustertest.Rig, text string) (o *unstructured.Unstructured, undo
 
 // TestClocksAndFiles injects what acts on the clocks and the files of one container.
 func TestClocksAndFiles(t *testing.T) {
+	t.Parallel()
 	r := fixture.Rig(t)
 	r.Apply(etcd)
 	r.Running("etcd")

@@ -61,6 +61,7 @@ func shifted(r *clustertest.Rig, text string) []string {
 }
 
 func TestSelection(t *testing.T) {
+	t.Parallel()
 	r := fixture.Rig(t)
 	fleet(r)
 	node := r.Running("p0").Spec.NodeName
@@ -104,7 +105,7 @@ func TestSelection(t *testing.T) {
 	t.Run("pause", func(t *testing.T) { pause(r.With(t)) })
 	t.Run("duration", func(t *testing.T) {
 		r := r.With(t)
-		o, undo := inject(r, shift("{labelSelectors: {app: fleet}}", "mode: all", "duration: 2s"))
+		o, undo := inject(r, shift("{labelSelectors: {app: fleet}}", "mode: all", "duration: 5s"))
 		defer undo()
 		condition(r, o, "AllRecovered")
 		require.Equal(t, time.Now().UTC().Format("15"), r.OK("p0", "date +%H"))
@@ -145,6 +146,7 @@ func list(r *clustertest.Rig, kind string) []string {
 }
 
 func TestSchedulesAndWorkflows(t *testing.T) {
+	t.Parallel()
 	r := fixture.Rig(t)
 	fleet(r)
 	for _, tc := range []struct {

@@ -34,6 +34,7 @@ func Objects(c *spec.Cluster) ([]*unstructured.Unstructured, error) {
 		// As often as the autoscaler looks: it would otherwise see the same figures twice, or old ones.
 		"MetricResolution": c.Timing.HPASync.String(),
 		"Reload":           reload(c.Timing),
+		"Nodes":            c.Nodes,
 	}
 	for _, name := range []string{"addons.yaml", "metrics-server.yaml"} {
 		if err := t.ExecuteTemplate(&buf, name, data); err != nil {

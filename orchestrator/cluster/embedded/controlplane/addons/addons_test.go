@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -72,6 +73,24 @@ func TestClusterDNSIsSelectedByItsService(t *testing.T) {
 		require.Contains(t, ports, p.TargetPort.IntVal)
 	}
 	require.Equal(t, corev1.DNSDefault, dep.Spec.Template.Spec.DNSPolicy, "cluster DNS must not ask itself")
+}
+
+func TestNodesAreFoundByWhatScrapesThem(t *testing.T) {
+	all, err := addons.Objects(&spec.Cluster{Nodes: []spec.Node{
+		{Name: "node-1", Address: netip.MustParseAddr("172.18.0.11")}, {Name: "node-2", Address: netip.MustParseAddr("172.18.0.12")},
+	}})
+	require.NoError(t, err)
+	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == "EndpointSlice" })
+	require.GreaterOrEqual(t, i, 0)
+	var slice discoveryv1.EndpointSlice
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(all[i].Object, &slice, true))
+	require.Len(t, slice.Endpoints, 2)
+	require.Equal(t, []string{"172.18.0.12"}, slice.Endpoints[1].Addresses)
+	require.Equal(t, "node-2", *slice.Endpoints[1].NodeName)
+	var svc corev1.Service
+	find(t, "Service", slice.Labels[discoveryv1.LabelServiceName], &svc)
+	require.Empty(t, svc.Spec.Selector)
+	require.Equal(t, *slice.Ports[0].Port, svc.Spec.Ports[0].Port)
 }
 
 func TestNamespacesComeFirst(t *testing.T) {

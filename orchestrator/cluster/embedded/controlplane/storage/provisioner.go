@@ -17,6 +17,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 
+	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded/spec"
 )
 
@@ -116,7 +117,7 @@ func (d *nodeDisks) choose(name string) (*corev1.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !ready(node) {
+		if !readiness.Node(node) {
 			return nil, fmt.Errorf("node %s is not ready", name)
 		}
 		return node, nil
@@ -125,7 +126,7 @@ func (d *nodeDisks) choose(name string) (*corev1.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(n *corev1.Node) bool { return n.Spec.Unschedulable || !ready(n) })
+	all = slices.DeleteFunc(slices.Clone(all), func(n *corev1.Node) bool { return n.Spec.Unschedulable || !readiness.Node(n) })
 	if len(all) == 0 {
 		return nil, errors.New("no node was specified")
 	}
@@ -157,10 +158,4 @@ func (d *nodeDisks) onDisk(node, dir string, do func(root *os.Root, rel string) 
 	}
 	defer root.Close()
 	return do(root, strings.TrimPrefix(path.Clean(dir), "/"))
-}
-
-func ready(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
 }

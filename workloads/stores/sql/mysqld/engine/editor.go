@@ -74,25 +74,27 @@ func (t *table) check(ctx *sql.Context, row sql.Row) error {
 	return nil
 }
 
-// Insert implements sql.RowInserter.
-func (e *editor) Insert(ctx *sql.Context, row sql.Row) error {
-	tx, t, err := e.h.edit(ctx)
-	if err != nil {
-		return err
-	}
+// admit refuses a row that does not fit the table or is there already, and moves the auto-increment counter behind it.
+func (t *table) admit(ctx *sql.Context, row sql.Row) error {
 	if err := t.check(ctx, row); err != nil {
 		return err
 	}
 	if err := t.conflict(row); err != nil {
 		return err
 	}
-	if err := t.advance(ctx, row); err != nil {
+	return t.advance(ctx, row)
+}
+
+// Insert implements sql.RowInserter.
+func (e *editor) Insert(ctx *sql.Context, row sql.Row) error {
+	tx, t, err := e.h.edit(ctx)
+	if err != nil {
 		return err
 	}
-	id := t.nextID
-	if !t.order.byID {
-		id = 0
+	if err := t.admit(ctx, row); err != nil {
+		return err
 	}
+	id := t.newID()
 	row = slices.Clone(row)
 	t.put(id, row)
 	tx.note(t, true, id, row)
@@ -159,10 +161,7 @@ func (e *editor) Update(ctx *sql.Context, from, to sql.Row) error {
 	}
 	if err := t.conflict(to); err != nil {
 		// The statement may go on (INSERT IGNORE, UPDATE IGNORE): the old row stays.
-		id := t.nextID
-		if !t.order.byID {
-			id = 0
-		}
+		id := t.newID()
 		t.put(id, from)
 		tx.note(t, true, id, from)
 		return err

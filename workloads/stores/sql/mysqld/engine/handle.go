@@ -185,7 +185,7 @@ func (h *handle) define(ctx *sql.Context) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	tx.definitions = true
+	tx.redefine(h.store)
 	return t, nil
 }
 

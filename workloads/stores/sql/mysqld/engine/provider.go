@@ -86,7 +86,7 @@ func define(ctx *sql.Context) (*transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	tx.definitions = true
+	tx.redefine(s.store)
 	return tx, nil
 }
 

@@ -102,22 +102,11 @@ func (r *rewriter) StatementComplete(*sql.Context) error { return nil }
 
 // Insert implements sql.RowInserter.
 func (r *rewriter) Insert(ctx *sql.Context, row sql.Row) error {
-	err := r.t.check(ctx, row)
-	if err == nil {
-		err = r.t.conflict(row)
-	}
-	if err == nil {
-		err = r.t.advance(ctx, row)
-	}
-	if err != nil {
+	if err := r.t.admit(ctx, row); err != nil {
 		r.failed = true
 		return err
 	}
-	id := r.t.nextID
-	if !r.t.order.byID {
-		id = 0
-	}
-	r.t.put(id, row)
+	r.t.put(r.t.newID(), row)
 	return nil
 }
 

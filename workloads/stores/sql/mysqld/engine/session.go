@@ -21,6 +21,8 @@ type Session struct {
 	active atomic.Int64
 	// close ends the client's connection.
 	close func()
+	// standard is what Standard found, and checked that it still holds.
+	standard, checked bool
 }
 
 var _ sql.TransactionSession = (*Session)(nil)

@@ -59,12 +59,16 @@ type Store struct {
 	holder  *Session
 	journal Journal
 
+	// versions counts changes of definitions.
+	versions                            atomic.Uint64
 	waits, timeouts, commits, rollbacks atomic.Int64
 }
 
 // root is one state of everything. Roots that can be reached from Store.current do not change.
 type root struct {
 	databases map[string]*database
+	// version is of the definitions in databases: two roots with the same one have the same.
+	version uint64
 }
 
 type database struct {
@@ -97,7 +101,7 @@ func (s *Store) Stats() Stats {
 func key(name string) string { return strings.ToLower(name) }
 
 func (r *root) clone() *root {
-	c := &root{databases: maps.Clone(r.databases)}
+	c := &root{databases: maps.Clone(r.databases), version: r.version}
 	for name, db := range c.databases {
 		d := *db
 		d.tables, d.views, d.triggers = maps.Clone(db.tables), maps.Clone(db.views), maps.Clone(db.triggers)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,105 +8,6 @@ import (
 	"github.com/dolthub/go-mysql-server/sql"
 	"github.com/google/btree"
 )
-
-// degree is the fan-out of the trees.
-const degree = 32
-
-// item is an entry of a tree: a whole row, ordered by the columns of the tree's index and then by what makes it unique. As a
-// search key it may have values for the first columns only; it is then before (or, with high, after) all rows that begin so.
-type item struct {
-	row  sql.Row
-	id   uint64
-	keys []any
-	high bool
-}
-
-// order compares items by columns.
-type order struct {
-	ordinals []int
-	types    []sql.Type
-	prefixes []uint16
-	// width is the number of leading columns that belong to the index itself; the rest makes entries unique.
-	width int
-	// byID adds the row id: for tables without a primary key.
-	byID bool
-}
-
-func (o *order) value(it *item, i int) any {
-	v := it.row[o.ordinals[i]]
-	if i < len(o.prefixes) && o.prefixes[i] > 0 {
-		v = cut(v, int(o.prefixes[i]))
-	}
-	return v
-}
-
-// cut shortens a text to the length of an index prefix, in characters for strings and bytes for binaries.
-func cut(v any, n int) any {
-	switch v := v.(type) {
-	case string:
-		if len(v) <= n {
-			return v
-		}
-		if runes := []rune(v); len(runes) > n {
-			return string(runes[:n])
-		}
-	case []byte:
-		if len(v) > n {
-			return v[:n]
-		}
-	}
-	return v
-}
-
-func (o *order) less(a, b item) bool {
-	n := len(o.ordinals)
-	if a.row == nil {
-		n = min(n, len(a.keys))
-	}
-	if b.row == nil {
-		n = min(n, len(b.keys))
-	}
-	for i := range n {
-		if c := compare(o.types[i], o.keyOf(&a, i), o.keyOf(&b, i)); c != 0 {
-			return c < 0
-		}
-	}
-	switch {
-	case a.row == nil && b.row == nil:
-		return false
-	case a.row == nil:
-		return !a.high
-	case b.row == nil:
-		return b.high
-	}
-	return o.byID && a.id < b.id
-}
-
-func (o *order) keyOf(it *item, i int) any {
-	if it.row == nil {
-		return it.keys[i]
-	}
-	return o.value(it, i)
-}
-
-// compare orders two values of a column; NULL is first. Values that their own type cannot compare count as equal: they
-// were converted to the type before they came here.
-func compare(t sql.Type, a, b any) int {
-	if a == nil || b == nil {
-		switch {
-		case a == nil && b == nil:
-			return 0
-		case a == nil:
-			return -1
-		}
-		return 1
-	}
-	c, err := t.Compare(context.Background(), a, b)
-	if err != nil {
-		return 0
-	}
-	return c
-}
 
 // index is a definition and its tree.
 type index struct {
@@ -120,7 +20,7 @@ type index struct {
 	tree    *btree.BTreeG[item]
 }
 
-// table is one version of a table. Versions that a root holds do not change.
+// table is one version of a table, with its indexes. Versions that a root holds do not change.
 type table struct {
 	db, name      string
 	comment       string
@@ -195,6 +95,15 @@ func (t *table) clone() *table {
 	return &c
 }
 
+// newID is the id of the next row; rows of a table with a primary key are told apart by that, and have none.
+func (t *table) newID() uint64 {
+	if !t.order.byID {
+		return 0
+	}
+	return t.nextID
+}
+
+// put adds a row, in the place of the one with its primary key or id if there is one.
 func (t *table) put(id uint64, row sql.Row) {
 	it := item{row: row, id: id}
 	if old, replaced := t.rows.ReplaceOrInsert(it); replaced {
@@ -208,6 +117,7 @@ func (t *table) put(id uint64, row sql.Row) {
 	t.nextID = max(t.nextID, id+1)
 }
 
+// remove takes a row away; false means that it is not there.
 func (t *table) remove(id uint64, row sql.Row) bool {
 	old, ok := t.rows.Delete(item{row: row, id: id})
 	if !ok {
@@ -233,7 +143,7 @@ func (t *table) find(ctx *sql.Context, row sql.Row) (uint64, bool) {
 	return id, found
 }
 
-// conflict returns the error of a row that would violate a unique key; ignored is a row that is being replaced.
+// conflict returns the error of a row that would violate a unique key.
 func (t *table) conflict(row sql.Row) error {
 	if !t.order.byID {
 		if old, ok := t.rows.Get(item{row: row}); ok {
@@ -268,6 +178,7 @@ func (ix *index) lookup(row sql.Row) (sql.Row, bool) {
 	return found, found != nil
 }
 
+// describe shows the values of a row in the columns of a key, as the error of a duplicate does.
 func (t *table) describe(row sql.Row, o *order) string {
 	values := make([]string, o.width)
 	for i := range values {
