@@ -37,7 +37,7 @@ func (*fragile) RESTConfig() *rest.Config { return &rest.Config{} }
 
 func broken(t *testing.T) (*trial, *fragile, *[]Event) {
 	t.Helper()
-	c := &fragile{done: make(chan struct{}), err: errs.Hint(errs.Newf(errs.Infra, "run node-1: process 7 ended (signal: killed)"), "the log of node-1 ends with: x")}
+	c := &fragile{done: make(chan struct{}), err: errs.Hint(errs.Newf(errs.Infra, "run node-1: process 7 ended (signal: killed)"), "the last words of node-1: x")}
 	var events []Event
 	return &trial{
 		env: &environment{cluster: c},
@@ -58,7 +58,7 @@ func TestBreakdownIsBlamedOnTheProcessThatDied(t *testing.T) {
 		require.Equal(t, results.InfraError, out.status)
 		require.ErrorContains(t, out.err, "deploy: cluster broke down: run node-1: process 7 ended (signal: killed)")
 		require.Equal(t, errs.Infra, errs.PartyOf(out.err))
-		require.Contains(t, errs.HintOf(out.err), "the log of node-1 ends with")
+		require.Contains(t, errs.HintOf(out.err), "the last words of node-1")
 	}
 }
 

@@ -279,7 +279,7 @@ func (a *arena) judgeCluster(dir string, k killing, out *Report) error {
 			continue
 		}
 		out.Said = fmt.Sprintf("%s (party %s): %s", t.Status, t.Error.Party, first)
-		if t.Error.Party != "infra" || !strings.Contains(t.Error.Hint, "the log of "+k.name()+" ends with") {
+		if t.Error.Party != "infra" || !strings.Contains(t.Error.Hint, "the last words of "+k.name()+":") {
 			return fmt.Errorf("the record says party %s, hint %q", t.Error.Party, t.Error.Hint)
 		}
 	}

@@ -33,7 +33,7 @@ func TestExpressions(t *testing.T) {
 		failed     bool
 	}{
 		{line: `get cm -o go-template='{{range .items}}{{.kind}};{{end}}'`, want: "ConfigMap;"},
-		{line: `get cm -o template --template='{{.kind}}'`, want: "ConfigMapList"},
+		{line: `get cm -o template --template='{{.kind}}!'`, want: "List!"},
 		{line: `get cm -o go-template-file=kinds`, want: "ConfigMap!"},
 		{line: `get cm -o go-template='` + doubled(4) + `'`, want: "16000000"},
 		{line: `get cm -o go-template='{{.kind'`, want: "unclosed action", failed: true},
@@ -97,7 +97,8 @@ func writeBases(t *testing.T, workspace string, levels int) {
 	}
 }
 
-// copies is a JSON patch that copies the whole object into itself n times.
+// copies is a JSON patch that copies the data of an object into itself, in two places by turns, so that n rounds make more than 2^n of it.
 func copies(n int) string {
-	return `[` + strings.TrimSuffix(strings.Repeat(`{"op":"copy","from":"/data","path":"/data/a"},`, n), ",") + `]`
+	const round = `{"op":"copy","from":"/data","path":"/data/a"},{"op":"copy","from":"/data","path":"/data/b"},`
+	return `[` + strings.TrimSuffix(strings.Repeat(round, n), ",") + `]`
 }
