@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 )
@@ -22,8 +23,12 @@ func (r *Rig) Exec(pod string, argv ...string) (string, int) {
 
 // TryExec is Exec for those who run several at once: what cannot be run is an error, and does not end the test.
 func (r *Rig) TryExec(ctx context.Context, pod string, argv ...string) (out string, code int, err error) {
+	p, err := r.Kube.CoreV1().Pods(r.Namespace).Get(ctx, pod, metav1.GetOptions{})
+	if err != nil {
+		return "", 0, err
+	}
 	req := r.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(r.Namespace).Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+		VersionedParams(&corev1.PodExecOptions{Container: p.Spec.Containers[0].Name, Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewWebSocketExecutor(r.REST, "GET", req.URL().String())
 	if err != nil {
 		return "", 0, err

@@ -63,15 +63,37 @@ func (c *command) status(err error) int {
 	return 0
 }
 
-// call redirects built-ins that would look at the host to tools.
+// call redirects built-ins that would look at the host to tools, and echo to printf.
 func call(_ context.Context, args []string) ([]string, error) {
 	switch {
+	case args[0] == "echo":
+		return echo(args[1:]), nil
 	case viaTools[args[0]]:
 		return append([]string{"/bin/" + args[0]}, args[1:]...), nil
 	case args[0] == "command" && len(args) > 1 && (args[1] == "-v" || args[1] == "-V"):
 		return append([]string{"/bin/which"}, args[2:]...), nil
 	}
 	return args, nil
+}
+
+// echo is the printf that prints what echo would. The interpreter's own echo prints its words one by one, so that lines of jobs in the background would
+// get mixed up; a shell writes a line at once.
+func echo(words []string) []string {
+	verb, end := "%s", `\n`
+	for len(words) > 0 {
+		switch words[0] {
+		case "-n":
+			end = ""
+		case "-e":
+			verb = "%b"
+		case "-E":
+			verb = "%s"
+		default:
+			return []string{"printf", verb + end, strings.Join(words, " ")}
+		}
+		words = words[1:]
+	}
+	return []string{"printf", end}
 }
 
 func (c *command) execHandler(ctx context.Context, args []string) error {

@@ -291,7 +291,7 @@ func TestReadsLeaveTheirMarks(t *testing.T) {
 		}
 		all = append(all, answer(t, db, q), answer(t, db, "SELECT ROW_COUNT()"), answer(t, db, "SHOW SESSION STATUS LIKE 'Com_select'"))
 		// The other connections are asleep, and this one shows its own statement.
-		return append(all, answer(t, db, "SELECT command, info FROM information_schema.processlist WHERE command <> 'Sleep'"))
+		return append(all, answer(t, db, "SELECT command, info FROM information_schema.processlist WHERE command <> 'Sleep' ORDER BY command"))
 	}
 	long := marks(s.long("app", "secret", "shop"))
 	// The first is understood. After SHOW WARNINGS a transaction of the engine's own is left until the next statement, which goes the long way.
