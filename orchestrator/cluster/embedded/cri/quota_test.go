@@ -270,11 +270,11 @@ func TestPardon(t *testing.T) {
 	for _, after := range []time.Duration{period / 2, period} {
 		q, now := open(0), stoppedAt.Add(after)
 		v := q.pardon(now, cores*period)
-		require.False(t, v.stop, after)
-		require.True(t, v.resume, after)
-		require.Zero(t, v.stoppedFor, after)
-		require.Equal(t, uint64(after/period), v.throttled, after)
-		require.True(t, v.next.After(now), after)
+		require.False(t, v.stop, "seen after %v", after)
+		require.True(t, v.resume, "seen after %v", after)
+		require.Zero(t, v.stoppedFor, "seen after %v", after)
+		require.Equal(t, uint64(after/period), v.throttled, "seen after %v", after)
+		require.True(t, v.next.After(now), "seen after %v", after)
 	}
 }
 
