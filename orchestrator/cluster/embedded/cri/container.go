@@ -158,7 +158,8 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 	}
 	if grace > 0 {
 		c.signal(main, c.stopSignal())
-		c.signal(main, syscall.SIGCONT) // A throttled process has to see the signal.
+		c.signal(main, syscall.SIGCONT) // A throttled process has to see the signal at once, and to handle it within its quota.
+		c.r.governor.pardon(c)
 		timer := c.r.clock.NewTimer(grace)
 		defer timer.Stop()
 		select {

@@ -244,11 +244,11 @@ func TestNodeCrash(t *testing.T) {
 	f.network = &fakeNetwork{}
 	f.open() // As a new process finds it: the records say that the container runs.
 
-	st := f.status(id)
+	st := f.ended(id) // Nobody waits for what ended with the node.
 	require.Equal(t, runtimeapi.ContainerState_CONTAINER_EXITED, st.State)
 	require.Equal(t, int32(unknownExitCode), st.ExitCode)
 	require.Equal(t, "Unknown", st.Reason)
-	require.Equal(t, int32(5), f.status(done).ExitCode)
+	require.Equal(t, int32(5), f.ended(done).ExitCode)
 	box, err := f.PodSandboxStatus(ctx, pod, false)
 	require.NoError(t, err)
 	require.Equal(t, runtimeapi.PodSandboxState_SANDBOX_NOTREADY, box.Status.State)

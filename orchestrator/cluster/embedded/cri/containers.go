@@ -122,7 +122,7 @@ func (r *Runtime) ContainerStatus(_ context.Context, id string, _ bool) (*runtim
 	return &runtimeapi.ContainerStatusResponse{Status: out}, nil
 }
 
-// UpdateContainerResources changes the limits of a container; they hold from now on.
+// UpdateContainerResources changes the limits of a container; they hold from now on, or from its start.
 func (r *Runtime) UpdateContainerResources(_ context.Context, id string, res *runtimeapi.ContainerResources) error {
 	c, err := r.container(id)
 	if err != nil {
@@ -134,7 +134,9 @@ func (r *Runtime) UpdateContainerResources(_ context.Context, id string, res *ru
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limits = c.limits.updated(res.Linux)
-	r.governor.ask(c)
+	if c.st.State == runtimeapi.ContainerState_CONTAINER_RUNNING {
+		r.governor.ask(c)
+	}
 	return nil
 }
 

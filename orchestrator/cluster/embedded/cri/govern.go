@@ -2,7 +2,6 @@ package cri
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"sync"
 	"syscall"
@@ -16,15 +15,28 @@ type governor struct {
 	wake chan struct{}
 
 	mu    sync.Mutex
-	asked []*container
+	asked []request
+}
+
+// request is to look at a container now.
+type request struct {
+	c *container
+	// ends says that the container has been asked to end.
+	ends bool
 }
 
 func newGovernor() *governor { return &governor{wake: make(chan struct{}, 1)} }
 
 // ask has a container looked at now: it has started, its limits have changed, or it has got a further process.
-func (g *governor) ask(c *container) {
+func (g *governor) ask(c *container) { g.post(request{c: c}) }
+
+// pardon has a container go on now, within its quota: it has been asked to end and has to see that.
+func (g *governor) pardon(c *container) { g.post(request{c: c, ends: true}) }
+
+// post may be called with the container's mutex held.
+func (g *governor) post(req request) {
 	g.mu.Lock()
-	g.asked = append(g.asked, c)
+	g.asked = append(g.asked, req)
 	g.mu.Unlock()
 	select {
 	case g.wake <- struct{}{}:
@@ -32,8 +44,8 @@ func (g *governor) ask(c *container) {
 	}
 }
 
-// take returns the containers that were asked for since it was called last.
-func (g *governor) take() []*container {
+// take returns what was asked for since it was called last, in order.
+func (g *governor) take() []request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	asked := g.asked
@@ -44,7 +56,7 @@ func (g *governor) take() []*container {
 // govern holds the running containers to their limits until ctx ends, as the kernel's control groups do elsewhere. One goroutine looks at all of them, each
 // in its own time: what a look costs is mostly the wake-up for it.
 func (r *Runtime) govern(ctx context.Context) {
-	p := patrol{r: r, watched: map[*container]*watch{}, spare: math.MaxUint64}
+	p := patrol{r: r, watched: map[*container]*watch{}}
 	defer p.own.close()
 	timer := r.clock.NewTimer(0)
 	defer timer.Stop()
@@ -55,8 +67,8 @@ func (r *Runtime) govern(ctx context.Context) {
 		case <-timer.C():
 		case <-r.governor.wake:
 		}
-		for _, c := range r.governor.take() {
-			p.watch(c)
+		for _, req := range r.governor.take() {
+			p.watch(req)
 		}
 		next := p.pass()
 		timer.Reset(max(next.Sub(r.clock.Now()), 0))
@@ -67,22 +79,25 @@ func (r *Runtime) govern(ctx context.Context) {
 type patrol struct {
 	r       *Runtime
 	watched map[*container]*watch
-	own     statm  // Of this process.
-	spare   uint64 // What the node has left before its out-of-memory killer acts, in bytes.
+	own     statm // Of this process.
 }
 
 // idlePatrol is when to look again where nothing runs.
 const idlePatrol = time.Minute
 
 // watch begins to watch a container, or looks at it now.
-func (p *patrol) watch(c *container) {
-	w := p.watched[c]
+func (p *patrol) watch(req request) {
+	w := p.watched[req.c]
 	if w == nil {
-		w = &watch{c: c}
-		p.watched[c] = w
+		w = &watch{c: req.c}
+		p.watched[req.c] = w
 	}
-	w.pace = 0
-	w.hold(p.r.clock.Now())
+	w.weighed = time.Time{}
+	if now := p.r.clock.Now(); req.ends && w.quota != nil {
+		w.apply(w.quota.pardon(now, w.c.measureCPU()))
+	} else {
+		w.hold(now)
+	}
 }
 
 // pass looks at every container whose time has come, and returns when the next one's comes.
@@ -97,7 +112,7 @@ func (p *patrol) pass() time.Time {
 			continue
 		default:
 		}
-		weighed = w.look(now, p.spare) || weighed
+		weighed = w.look(now) || weighed
 		if due := w.due(); due.Before(next) {
 			next = due
 		}
@@ -111,7 +126,6 @@ func (p *patrol) pass() time.Time {
 // relieve is the node's out-of-memory killer.
 func (p *patrol) relieve() {
 	if p.r.cfg.Machine.Memory == 0 {
-		p.spare = math.MaxUint64
 		return
 	}
 	use := make(map[*container]uint64, len(p.watched))
@@ -119,7 +133,7 @@ func (p *patrol) relieve() {
 		use[c] = w.memory
 	}
 	own, _ := p.own.read(syscall.Getpid()) // Its own figure is 0 when it cannot be read.
-	p.spare = p.r.relieveMemory(own.anonymous, use)
+	p.r.relieveMemory(own.anonymous, use)
 }
 
 // watch is what the governor knows of one running container.
@@ -128,26 +142,24 @@ type watch struct {
 	quota *quota    // nil without a quota that it could exceed.
 	next  time.Time // When the quota wants to be looked at.
 
-	weighed time.Time     // When its memory was looked at.
-	pace    time.Duration // After how long it has to be looked at again.
-	memory  uint64        // What it held then, in bytes.
+	weighed time.Time // When its memory was looked at; zero when that has to be now.
+	memory  uint64    // What it held then, in bytes.
 }
 
 // due is when the container has to be looked at.
 func (w *watch) due() time.Time {
-	due := w.weighed.Add(w.pace)
+	due := w.weighed.Add(w.c.r.cfg.MemoryCheck)
 	if w.quota != nil && w.next.Before(due) {
 		return w.next
 	}
 	return due
 }
 
-// hold holds the container to the quota that it has now. One that has had it before is looked at, and more often from now on.
+// hold holds the container, with each of its processes, to the quota that it has now. One that has had it before is looked at more often from now on.
 func (w *watch) hold(now time.Time) {
 	lim := w.c.currentLimits()
 	if w.quota != nil && w.quota.limit == lim.quota && w.quota.period == lim.period {
-		w.apply(w.quota.look(now, w.c.measureCPU()))
-		w.next = w.quota.hurry(now)
+		w.apply(w.quota.join(now, w.c.measureCPU()))
 		return
 	}
 	if w.quota != nil {
@@ -160,16 +172,16 @@ func (w *watch) hold(now time.Time) {
 	}
 }
 
-// look looks at what of the container is due and reports whether that was its memory. That is looked at before its time by one who is awake anyway.
-func (w *watch) look(now time.Time, spare uint64) (weighed bool) {
+// look looks at what of the container is due and reports whether that was its memory. That is looked at a little before its time by one who is awake anyway.
+func (w *watch) look(now time.Time) (weighed bool) {
 	due := w.quota != nil && !w.next.After(now)
-	weighed = now.Sub(w.weighed) >= w.pace/2
+	weighed = now.Sub(w.weighed) >= w.c.r.cfg.MemoryCheck*3/4
 	var cpu time.Duration
 	switch {
 	case weighed:
 		var mem memoryUse
 		cpu, mem, _ = w.c.measure()
-		w.weigh(now, cpu, mem.working(), spare)
+		w.weigh(now, cpu, mem.working())
 	case due:
 		cpu = w.c.measureCPU()
 	}
@@ -179,18 +191,14 @@ func (w *watch) look(now time.Time, spare uint64) (weighed bool) {
 	return weighed
 }
 
-// weigh is the container's out-of-memory killer: over the limit, everything in the container is killed. spare is what the node has left, in bytes.
-func (w *watch) weigh(now time.Time, cpu time.Duration, memory, spare uint64) {
+// weigh is the container's out-of-memory killer: over the limit, everything in the container is killed.
+func (w *watch) weigh(now time.Time, cpu time.Duration, memory uint64) {
 	w.c.meter.sample(now, cpu, memory)
 	w.weighed, w.memory = now, memory
-	if limit := uint64(max(w.c.currentLimits().memory, 0)); limit > 0 {
-		if memory > limit {
-			w.c.killForMemory()
-			w.memory, memory = 0, limit
-		}
-		spare = min(spare, limit-memory)
+	if limit := w.c.currentLimits().memory; limit > 0 && memory > uint64(limit) {
+		w.c.killForMemory()
+		w.memory = 0
 	}
-	w.pace = memoryPace(w.c.r.cfg.MemoryCheck, spare)
 }
 
 // apply does what a look at the quota has shown to be right.
@@ -205,21 +213,6 @@ func (w *watch) apply(v verdict) {
 		w.c.meter.countPeriods(v.periods, v.throttled, v.stoppedFor)
 	}
 	w.next = v.next
-}
-
-const (
-	// fastestGrowth is how fast a container may take memory, in bytes per second, that is seen over its limit as early as if it had been looked at all the
-	// time: as fast as one worker of a memory stressor.
-	fastestGrowth = 256 << 20
-	// memoryPatience is how many times the usual period may pass between two looks at a container that is far from its limit.
-	memoryPatience = 2
-)
-
-// memoryPace is how long a container's memory may go unseen, of which so much is left before somebody is killed for it. check is the usual period, in which a
-// container near its limit is looked at.
-func memoryPace(check time.Duration, left uint64) time.Duration {
-	reaches := float64(left) / fastestGrowth * float64(time.Second)
-	return time.Duration(min(max(reaches, float64(check)), memoryPatience*float64(check)))
 }
 
 func (c *container) currentLimits() limits {

@@ -3,6 +3,7 @@ package cri
 import (
 	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,6 +53,109 @@ func TestThrottle(t *testing.T) {
 		<-time.After(200 * time.Millisecond)
 		return float64(c.measureCPU()-before)/float64(time.Since(begin)) > 0.3
 	}, time.Minute, 10*time.Millisecond)
+}
+
+// aFifth gives a container a fifth of a core.
+func aFifth(c *runtimeapi.ContainerConfig) {
+	c.Linux.Resources = &runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: 20_000}
+}
+
+// TestThrottledContainerTakesFurtherProcesses: what joins a container that is stopped for most of the time shares its quota, and takes nobody's.
+func TestThrottledContainerTakesFurtherProcesses(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(aFifth, "spin")
+	f.logged(id, "started")
+	c, err := f.container(id)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return c.usage().Throttled > 0 }, time.Minute, 5*time.Millisecond)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var joined sync.WaitGroup
+	defer joined.Wait()
+	defer cancel()
+	joined.Go(func() { _, _ = f.RunIn(ctx, id, []string{"spin"}, nil, nil, nil) })
+	helper := f.helper("spin")
+	detach, err := f.AttachProcess(id, helper.Process.Pid)
+	require.NoError(t, err)
+	defer detach()
+	defer func() {
+		_ = helper.Process.Kill()
+		_ = helper.Wait()
+	}()
+	require.Eventually(t, func() bool { return c.usage().Processes == 3 }, 10*time.Second, 5*time.Millisecond)
+
+	used := func() (main, all time.Duration) {
+		main, err := processCPU(c.main.pid)
+		require.NoError(t, err)
+		return main, c.measureCPU()
+	}
+	from, begin := c.usage().Periods, time.Now()
+	mainBefore, before := used()
+	require.Eventually(t, func() bool { return c.usage().Periods >= from+30 }, time.Minute, 20*time.Millisecond)
+	mainAfter, after := used()
+	require.Less(t, float64(after-before)/float64(time.Since(begin)), 0.28, "the quota is 20 ms of 100 ms, for all of them")
+	require.Greater(t, mainAfter-mainBefore, 30*time.Millisecond, "the main process goes on, too")
+}
+
+// TestThrottledContainerEnds: it sees the signal that asks it to end at once, and has its quota until it does.
+func TestThrottledContainerEnds(t *testing.T) {
+	const grace = 2
+	for _, tc := range []struct {
+		program string
+		grace   int64
+		code    int32
+	}{
+		{"work", 60, 0},
+		{"spin", 60, 143},
+		{"defiant", grace, 137},
+	} {
+		t.Run(tc.program, func(t *testing.T) {
+			f := newFixture(t)
+			id := f.start(aFifth, tc.program)
+			f.logged(id, "started")
+			c, err := f.container(id)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return c.usage().Throttled > 2 }, time.Minute, 5*time.Millisecond)
+			begin, before := time.Now(), c.measureCPU()
+			require.NoError(t, f.StopContainer(t.Context(), id, tc.grace))
+			took, used := time.Since(begin), c.measureCPU()-before
+			require.Equal(t, tc.code, f.status(id).ExitCode)
+			if tc.code == 137 {
+				require.GreaterOrEqual(t, took, grace*time.Second)
+				require.Less(t, float64(used)/float64(took), 0.28, "the quota is 20 ms of 100 ms")
+				return
+			}
+			require.Less(t, took, 10*time.Second, "long before its time is up")
+		})
+	}
+}
+
+// TestOnlyWhatRunsIsHeldToLimits: nobody watches a container that may never start.
+func TestOnlyWhatRunsIsHeldToLimits(t *testing.T) {
+	f := newFixture(t)
+	id := f.create(f.pod(), nil, "sleep")
+	require.NoError(t, f.Close()) // From now on nobody takes what is asked.
+	limits := &runtimeapi.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: 20_000}
+	require.NoError(t, f.UpdateContainerResources(t.Context(), id, &runtimeapi.ContainerResources{Linux: limits}))
+	require.Empty(t, f.governor.take())
+	require.Equal(t, int64(20_000), f.status(id).Resources.Linux.CpuQuota, "it is for when it starts")
+}
+
+// TestMemoryIsLookedAtInTime: a container that is far from any limit is looked at as often as others.
+func TestMemoryIsLookedAtInTime(t *testing.T) {
+	f := newFixture(t)
+	id := f.start(nil, "sleep")
+	f.logged(id, "started")
+	c, err := f.container(id)
+	require.NoError(t, err)
+	now, check := time.Now(), f.cfg.MemoryCheck
+	w := &watch{c: c}
+	require.True(t, w.look(now), "nobody has looked yet")
+	require.Positive(t, w.memory)
+	require.Equal(t, now.Add(check), w.due())
+	require.False(t, w.look(now.Add(check/2)), "one who is awake has no reason to look already")
+	require.True(t, w.look(w.due()))
+	require.Equal(t, now.Add(2*check), w.due())
 }
 
 func TestStats(t *testing.T) {

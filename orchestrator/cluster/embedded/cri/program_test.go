@@ -96,6 +96,13 @@ func runProgram(config string, rest []string) int {
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("started")
 		idle()
+	case "defiant": // Burns the processor until it is killed.
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("started")
+		for { //nolint:staticcheck // As spin.
+		}
+	case "work":
+		work()
 	case "hog":
 		return hog()
 	case "spin":
@@ -113,6 +120,21 @@ func runProgram(config string, rest []string) int {
 func idle() {
 	for {
 		time.Sleep(time.Hour)
+	}
+}
+
+// work burns the processor until it is asked to end, and says that it does.
+func work() {
+	terms := make(chan os.Signal, 1)
+	signal.Notify(terms, syscall.SIGTERM)
+	fmt.Println("started")
+	for {
+		select {
+		case <-terms:
+			fmt.Println("terminated")
+			return
+		default:
+		}
 	}
 }
 

@@ -10,11 +10,11 @@ const (
 	minSlice = 2 * time.Millisecond
 	// calmPeriods is for how many periods in a row a container has to use little before it is looked at less than once in each.
 	calmPeriods = 10
-	// maxStride is the most periods between two looks. A container uses little when it uses less than a quarter of its quota: then not even all that it has
+	// maxStride is the most periods between two looks. A container uses little when it uses less than half of its quota: then not even all that it has
 	// used in so many periods is more than one of them allows, so nothing that the kernel would have throttled goes unseen while it stays calm.
-	maxStride = 4
+	maxStride = 2
 	// longestStop bounds for how long a container is stopped that begins to use every processor of the machine just after somebody has looked. A container that could
-	// owe more after one period is looked at in each.
+	// owe more after so many periods is looked at in each.
 	longestStop = 1200 * time.Millisecond
 )
 
@@ -47,8 +47,8 @@ type quota struct {
 type verdict struct {
 	stop, resume bool
 	next         time.Time // When to look again.
-	// So many periods are over in which the container ran, throttled of them with a part, or all of it, in which it was stopped. stoppedFor
-	// is how long a stop that is over has lasted.
+	// So many periods are over in which the container ran, throttled of them with a part, or all of it, in which it was stopped, or would have been had
+	// anybody looked. stoppedFor is how long a stop that is over has lasted.
 	periods, throttled uint64
 	stoppedFor         time.Duration
 }
@@ -63,10 +63,14 @@ func newQuota(lim limits, cores int, now time.Time, used time.Duration) *quota {
 // look enters what the container has used in all until now.
 func (q *quota) look(now time.Time, used time.Duration) verdict {
 	var v verdict
+	grew := used > q.used
 	q.spent += used - q.used
 	q.budget -= used - q.used
 	q.used = used
 	running, n := q.stopped.IsZero(), int64(now.Sub(q.start)/q.period)
+	if running && n > maxStride {
+		q.forgive(n)
+	}
 	// One that is seen at the end of a period to have used too much is stopped before the next period's quota pays for it: it counts as throttled. After
 	// several periods nobody knows whether it has used too much in any of them, only whether it has in all.
 	overdrawn := running && q.budget <= 0 && n <= 1
@@ -79,21 +83,36 @@ func (q *quota) look(now time.Time, used time.Duration) verdict {
 	case !running && q.budget > 0:
 		v.resume, v.stoppedFor = true, now.Sub(q.stopped)
 		q.stopped = time.Time{}
+	case !running && grew:
+		v.stop = true // One of its processes runs: it has come since, or something has told it to go on.
 	}
 	v.next = q.next(now)
 	return v
 }
 
+// forgive leaves of a debt what one period on every processor makes. It is for who comes n periods after the last look, later than anybody meant to: a node
+// that hung, or did not get the processor, would otherwise have its containers pay for all that they did meanwhile.
+func (q *quota) forgive(n int64) {
+	most := time.Duration(q.cores)*q.period - q.limit
+	q.budget = max(q.budget, -most-time.Duration(n)*q.limit) // The quotas of n periods are yet to come.
+}
+
 // turn closes the books of n periods.
 func (q *quota) turn(n int64, v *verdict) {
 	stopped := !q.stopped.IsZero()
-	if q.spent > 0 || stopped {
+	little := q.spent < min(time.Duration(n)*q.limit/maxStride, q.limit)
+	switch {
+	case stopped:
+		v.periods, v.throttled = uint64(n), uint64(n)
+	case n > 1 && q.spent > q.limit:
+		// A burst that is seen late. The kernel would have stopped it in each period but the one in which it ends.
+		v.periods, v.throttled = uint64(n), uint64(min(n, int64((q.spent-1)/q.limit)))
+	case little && q.spent > 0:
+		v.periods = 1 // A timer or a probe: in the others it most likely did not run.
+	case q.spent > 0:
 		v.periods = uint64(n)
 	}
-	if stopped {
-		v.throttled = uint64(n)
-	}
-	if little := min(time.Duration(n)*q.limit/maxStride, q.limit); q.spent < little && !stopped {
+	if little && !stopped {
 		q.calm += n
 		q.stride = 1
 		if q.calm >= calmPeriods {
@@ -107,14 +126,12 @@ func (q *quota) turn(n int64, v *verdict) {
 	q.spent = 0
 }
 
-// longest is how many periods may lie between two looks, so that longestStop holds: 1, 2 or maxStride.
+// longest is how many periods may lie between two looks, so that longestStop holds: maxStride or 1.
 func (q *quota) longest() int64 {
 	// For each period without a look it could owe so many periods' quotas.
 	owes := float64(q.cores)*float64(q.period)/float64(q.limit) - 1
-	for n := int64(maxStride); n > 1; n /= 2 {
-		if float64(n)*owes*float64(q.period) <= float64(longestStop) {
-			return n
-		}
+	if maxStride*owes*float64(q.period) <= float64(longestStop) {
+		return maxStride
 	}
 	return 1
 }
@@ -140,6 +157,30 @@ func (q *quota) next(now time.Time) time.Time {
 func (q *quota) hurry(now time.Time) time.Time {
 	q.calm, q.stride = 0, 0
 	return q.next(now)
+}
+
+// join is look for a container that may have got a further process: while it is stopped that one has to stop, too, as in a control group that is throttled.
+// Where it is not, the next look comes within the period.
+func (q *quota) join(now time.Time, used time.Duration) verdict {
+	v := q.look(now, used)
+	v.stop = !q.stopped.IsZero()
+	v.next = q.hurry(now)
+	return v
+}
+
+// pardon is look for a container that has to go on now, because it is asked to end and has to see that: it owes nothing any more and has a whole quota for
+// the rest of the period. The next look comes within the period.
+func (q *quota) pardon(now time.Time, used time.Duration) verdict {
+	v := q.look(now, used)
+	if !q.stopped.IsZero() {
+		if n := int64(now.Sub(q.start) / q.period); n > 0 {
+			q.turn(n, &v) // Of one that would be stopped by this very look the period is still open.
+		}
+		v.stop, v.resume, v.stoppedFor = false, true, now.Sub(q.stopped)
+		q.stopped, q.budget = time.Time{}, q.limit
+	}
+	v.next = q.hurry(now)
+	return v
 }
 
 // end closes the books for good: a container that is stopped goes on.

@@ -68,7 +68,7 @@ func steady(cores float64) func(time.Duration) float64 {
 	return func(time.Duration) float64 { return cores }
 }
 
-// TestQuietContainersAreLookedAtRarely: two or three times a second, where a period has a tenth.
+// TestQuietContainersAreLookedAtRarely: five times a second, where a period has a tenth.
 func TestQuietContainersAreLookedAtRarely(t *testing.T) {
 	t.Parallel()
 	const long = time.Minute
@@ -128,11 +128,154 @@ func TestNoThrottlingGoesUnseen(t *testing.T) {
 	calm := play(period, 20*time.Second, every(2*time.Second, maxStride*period, 96*time.Millisecond, 1))
 	require.Zero(t, calm.strict)
 	require.Zero(t, calm.throttled)
-	require.Less(t, calm.looks, 100, "it was not looked at in each period")
+	require.LessOrEqual(t, calm.looks, int(20*time.Second/(maxStride*period))+2*calmPeriods, "it was not looked at in each period")
 
 	bursts := play(period, 20*time.Second, every(0, 5*period, 80*time.Millisecond, cores))
 	require.Equal(t, uint64(40), bursts.strict)
 	require.Equal(t, bursts.strict, bursts.throttled)
+
+	late := play(period, 20*time.Second, every(0, 20*period, 80*time.Millisecond, cores))
+	require.Equal(t, uint64(10), late.strict, "each comes after a second without anything")
+	require.Equal(t, late.strict, late.throttled)
+}
+
+// TestPeriodsOfALateLook are counted as the kernel does it: those in which the container ran, and those in which it would have been stopped.
+func TestPeriodsOfALateLook(t *testing.T) {
+	t.Parallel()
+	const limit = period
+	for _, c := range []struct {
+		name               string
+		spent              time.Duration
+		periods, throttled uint64
+	}{
+		{"nothing", 0, 0, 0},
+		{"little", limit / 10, 1, 0},
+		{"as much as one period allows", limit, 2, 0},
+		{"more than that", limit + limit/2, 2, 1},
+		{"as much as both allow", 2 * limit, 2, 1},
+		{"more than they allow", 2*limit + 1, 2, 2},
+		{"all that there is", 2 * cores * period, 2, 2},
+	} {
+		q := newQuota(limits{quota: limit, period: period}, cores, time.Unix(1_000_000, 0), 0)
+		now := time.Unix(1_000_000, 0)
+		for range 2 * calmPeriods {
+			now = q.look(now, 0).next
+		}
+		v := q.look(now, c.spent)
+		require.Equal(t, c.periods, v.periods, c.name)
+		require.Equal(t, c.throttled, v.throttled, c.name)
+	}
+}
+
+// TestALookThatComesTooLateIsNotTheContainersDebt: whoever is not looked at for long owes what it can use in one period, and no more.
+func TestALookThatComesTooLateIsNotTheContainersDebt(t *testing.T) {
+	t.Parallel()
+	const limit = period / 2
+	begin := time.Unix(1_000_000, 0)
+	for _, c := range []struct {
+		late    int64
+		stopped time.Duration
+	}{
+		{1, 3 * period}, // The fourth quota of what it has used is that of the period itself.
+		{maxStride, 6 * period},
+		{maxStride + 1, 4 * period},
+		{600, 4 * period},
+	} {
+		q := newQuota(limits{quota: limit, period: period}, cores, begin, 0)
+		used := time.Duration(c.late) * cores * period
+		now := begin.Add(time.Duration(c.late) * period)
+		v := q.look(now, used)
+		require.True(t, v.stop, "%d periods late", c.late)
+		var throttled uint64
+		for !v.resume {
+			throttled += v.throttled
+			v = q.look(v.next, used)
+		}
+		require.Equal(t, uint64(c.late)+uint64(c.stopped/period), throttled+v.throttled, "%d periods late", c.late)
+		require.Equal(t, c.stopped, v.stoppedFor, "%d periods late", c.late)
+	}
+	q := newQuota(limits{quota: limit, period: period}, cores, begin, 0)
+	v := q.look(begin.Add(600*period), limit)
+	require.False(t, v.stop, "it owes nothing")
+	require.Zero(t, v.throttled)
+}
+
+// TestWhoJoinsAStoppedContainerStops: whatever runs while it is stopped is stopped, and the container goes on when all of it is paid.
+func TestWhoJoinsAStoppedContainerStops(t *testing.T) {
+	t.Parallel()
+	begin := time.Unix(1_000_000, 0)
+	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	q := newQuota(limits{quota: period / 2, period: period}, cores, begin, 0)
+	require.False(t, q.join(begin, 0).stop, "it runs")
+	v := q.look(at(period/2), period)
+	require.True(t, v.stop)
+	v = q.join(at(period/2+10*time.Millisecond), period)
+	require.True(t, v.stop)
+	require.False(t, v.resume)
+	require.Equal(t, at(2*period), v.next, "it has used what two periods allow")
+
+	// It could not be stopped: it uses both cores.
+	v = q.look(v.next, period+cores*period)
+	require.True(t, v.stop)
+	require.False(t, v.resume)
+	v = q.look(at(5*period), period+cores*period)
+	require.False(t, v.stop, "nobody runs")
+	require.False(t, v.resume, "it has not paid")
+	v = q.look(v.next, period+cores*period)
+	require.True(t, v.resume)
+	require.False(t, v.stop)
+	require.Equal(t, 5*period+period/2, v.stoppedFor)
+	require.False(t, q.join(at(6*period), period+cores*period).stop, "it runs again")
+}
+
+// TestPardon: a container that is asked to end goes on at once, whatever it owes, and is held to its quota as before.
+func TestPardon(t *testing.T) {
+	t.Parallel()
+	begin := time.Unix(1_000_000, 0)
+	stoppedAt := begin.Add(period)
+	open := func(used time.Duration) *quota {
+		q := newQuota(limits{quota: period / 2, period: period}, cores, begin, 0)
+		require.Equal(t, used > 0, q.look(stoppedAt, used).stop)
+		return q
+	}
+	for _, c := range []struct {
+		name               string
+		after              time.Duration
+		periods, throttled uint64
+	}{
+		{"at once", 0, 1, 1},
+		{"within the period", period / 4, 1, 1},
+		{"some periods later", 2*period + period/4, 3, 3},
+	} {
+		q, now := open(cores*period), stoppedAt.Add(c.after)
+		v := q.pardon(now, cores*period)
+		require.False(t, v.stop, c.name)
+		require.True(t, v.resume, c.name)
+		require.Equal(t, c.after, v.stoppedFor, c.name)
+		require.Equal(t, c.periods, v.periods, c.name)
+		require.Equal(t, c.throttled, v.throttled, c.name)
+		require.True(t, v.next.After(now), c.name)
+		require.LessOrEqual(t, v.next.Sub(now), period/2/cores, "%s: as soon as it could have used its quota", c.name)
+		v = q.look(v.next, cores*period+period/2)
+		require.True(t, v.stop, "%s: it has used its quota", c.name)
+		v = q.look(v.next, cores*period+period/2)
+		require.True(t, v.resume, c.name)
+		require.LessOrEqual(t, v.stoppedFor, period, c.name)
+	}
+	q := open(0)
+	v := q.pardon(stoppedAt, 0)
+	require.False(t, v.stop || v.resume, "it runs")
+
+	// What would have stopped it is seen only now.
+	for _, after := range []time.Duration{period / 2, period} {
+		q, now := open(0), stoppedAt.Add(after)
+		v := q.pardon(now, cores*period)
+		require.False(t, v.stop, "seen after %v", after)
+		require.True(t, v.resume, "seen after %v", after)
+		require.Zero(t, v.stoppedFor, "seen after %v", after)
+		require.Equal(t, uint64(after/period), v.throttled, "seen after %v", after)
+		require.True(t, v.next.After(now), "seen after %v", after)
+	}
 }
 
 // TestQuotaThatEnds: who takes the quota away has the container go on.
@@ -158,24 +301,4 @@ func TestHurry(t *testing.T) {
 	v := q.look(now, 0)
 	require.Equal(t, maxStride*period, v.next.Sub(now))
 	require.Equal(t, period/cores, q.hurry(now).Sub(now))
-}
-
-func TestMemoryPace(t *testing.T) {
-	t.Parallel()
-	const check = 250 * time.Millisecond
-	for _, c := range []struct {
-		name string
-		left uint64
-		want time.Duration
-	}{
-		{"at the limit", 0, check},
-		{"near it", fastestGrowth / 100, check},
-		{"where the fastest would get within the time", fastestGrowth / 5 * 2, 400 * time.Millisecond},
-		{"far from it", fastestGrowth, memoryPatience * check},
-		{"without one", math.MaxUint64, memoryPatience * check},
-	} {
-		got := memoryPace(check, c.left)
-		require.InDelta(t, c.want, got, float64(time.Microsecond), c.name)
-		require.LessOrEqual(t, max(0, got.Seconds()*fastestGrowth-float64(c.left)), check.Seconds()*fastestGrowth, "at the fastest, %s: no further than with one look per check", c.name)
-	}
 }

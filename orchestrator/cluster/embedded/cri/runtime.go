@@ -84,8 +84,7 @@ type Config struct {
 	// DiskDir is what DiskUsage counts: the node's whole directory. Empty means Dir.
 	DiskDir string
 	Machine Machine
-	// MemoryCheck is how often memory limits are compared with use, at least: containers far from theirs are looked at half as often. 0 means
-	// 250 ms.
+	// MemoryCheck is after how long at most memory limits are compared with use again. 0 means 250 ms.
 	MemoryCheck time.Duration
 	// Changed is called whenever a pod or container has come, changed its state, or gone. It must not block. nil is not called.
 	Changed func()

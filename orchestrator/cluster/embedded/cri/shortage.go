@@ -22,8 +22,8 @@ type Machine struct {
 
 // relieveMemory is the node's out-of-memory killer: over the machine's memory, the container with the worst score is killed,
 // as the kernel scores it: its share of the memory in thousandths, plus the adjustment that the kubelet chose by quality of
-// service. own is what this process holds; the result is what is left of the memory, all in bytes.
-func (r *Runtime) relieveMemory(own uint64, use map[*container]uint64) (spare uint64) {
+// service. own is what this process holds, in bytes.
+func (r *Runtime) relieveMemory(own uint64, use map[*container]uint64) {
 	total := own
 	var worst *container
 	var score int64
@@ -37,7 +37,6 @@ func (r *Runtime) relieveMemory(own uint64, use map[*container]uint64) (spare ui
 	if total > r.cfg.Machine.Memory && worst != nil {
 		worst.killForMemory()
 	}
-	return r.cfg.Machine.Memory - min(total, r.cfg.Machine.Memory)
 }
 
 // killForMemory kills everything in the container, which then reports OOMKilled.

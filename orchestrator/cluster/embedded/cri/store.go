@@ -158,6 +158,7 @@ func (r *Runtime) takeOverContainer(rec record) error {
 			return err
 		}
 	}
+	close(c.exited)
 	r.containers[rec.ID] = c
 	return nil
 }

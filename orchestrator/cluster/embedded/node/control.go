@@ -49,6 +49,7 @@ func (c *control) stopKubelet(http.ResponseWriter, *http.Request) { c.kubelet.ga
 
 func (c *control) startKubelet(http.ResponseWriter, *http.Request) {
 	if c.kubelet.gate.reopen() {
+		c.kubelet.relists.hurry() // Much may have changed meanwhile.
 		c.kubelet.kubelet.BirthCry()
 	}
 }

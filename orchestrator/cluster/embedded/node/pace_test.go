@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -8,9 +9,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/kubelet"
+	"k8s.io/kubernetes/pkg/kubelet/config"
+	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
+	"k8s.io/kubernetes/pkg/kubelet/pleg"
 	volumecache "k8s.io/kubernetes/pkg/kubelet/volumemanager/cache"
 	"k8s.io/kubernetes/pkg/kubelet/volumemanager/populator"
 	volumetypes "k8s.io/kubernetes/pkg/volume/util/types"
+	"k8s.io/utils/clock"
+
+	"github.com/gameday-bench/gameday/internal/unexported"
 )
 
 // held is how long a loop is held.
@@ -50,6 +60,56 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// settled is a pace whose first settle was over long ago, as that of a kubelet that took long to start. Nobody outlasts its rest.
+func settled() *pace {
+	return &pace{rest: time.Hour, settle: time.Minute, woken: make(chan struct{})}
+}
+
+// listed is a container runtime without pods that says when they are listed.
+type listed struct {
+	kubecontainer.Runtime
+	lists chan struct{}
+}
+
+func (l listed) GetPods(context.Context, bool) ([]*kubecontainer.Pod, error) {
+	select {
+	case l.lists <- struct{}{}:
+	default:
+	}
+	return nil, nil
+}
+
+// TestFirstListDoesNotWait: a node is ready when its kubelet has listed.
+func TestFirstListDoesNotWait(t *testing.T) {
+	runtime := listed{lists: make(chan struct{}, 1)}
+	generic := pleg.NewGenericPLEG(klog.Background(), runtime, make(chan *pleg.PodLifecycleEvent), &pleg.RelistDuration{}, kubecontainer.NewCache(),
+		clock.RealClock{}).(*pleg.GenericPLEG)
+	p := &pacedPLEG{generic, time.Hour, settled()}
+	p.Start()
+	select {
+	case <-runtime.lists:
+	case <-time.After(time.Minute):
+		require.Fail(t, "the first list waits")
+	}
+}
+
+// TestKubeletThatStartsAgainLists at once.
+func TestKubeletThatStartsAgainLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kubelet.Kubelet{}
+		require.NoError(t, unexported.Set[record.EventRecorder](k, &record.FakeRecorder{}, "recorder"))
+		c := &control{kubelet: &kubeletNode{gate: newGate(), relists: newRelistPace(), kubelet: k}}
+		c.stopKubelet(nil, nil)
+		time.Sleep(relistSettle)
+		require.Equal(t, relistRest, held(c.kubelet.relists))
+		c.startKubelet(nil, nil)
+		require.Zero(t, held(c.kubelet.relists))
+		time.Sleep(relistSettle)
+		c.startKubelet(nil, nil)
+		require.Equal(t, relistRest, held(c.kubelet.relists), "it runs already")
+	})
+}
+
 // volumesOf is a volume manager's knowledge of pods: whether their volumes are mounted and whether they end. It counts what it is asked to look at again.
 type volumesOf struct {
 	volumecache.ActualStateOfWorld
@@ -71,6 +131,18 @@ type looked struct {
 }
 
 func (l looked) ReprocessPod(pod volumetypes.UniquePodName) { l.at.again = append(l.at.again, pod) }
+
+func (looked) Run(context.Context, config.SourcesReady) {}
+
+// TestFirstLookAtVolumesDoesNotWait: the kubelet unmounts nothing before it.
+func TestFirstLookAtVolumesDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &volumesOf{}
+		paced := &pacedPopulator{looked{at: v}, v, v, settled()}
+		paced.Run(t.Context(), nil)
+		require.Zero(t, held(paced.pace))
+	})
+}
 
 // TestVolumesOfPodsThatComeOrGoDoNotWait: a pod that only runs is looked at again in its turn.
 func TestVolumesOfPodsThatComeOrGoDoNotWait(t *testing.T) {

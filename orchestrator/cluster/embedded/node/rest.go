@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/kubernetes/pkg/kubelet"
+	"k8s.io/kubernetes/pkg/kubelet/config"
 	"k8s.io/kubernetes/pkg/kubelet/pleg"
 	volumecache "k8s.io/kubernetes/pkg/kubelet/volumemanager/cache"
 	"k8s.io/kubernetes/pkg/kubelet/volumemanager/populator"
@@ -59,8 +61,9 @@ type pacedPLEG struct {
 	pace  *pace
 }
 
-// Start lists until the process ends.
+// Start lists until the process ends. A node is ready once it has listed: its first lists do not wait, however long ago the pace was made.
 func (p *pacedPLEG) Start() {
+	p.pace.hurry()
 	go wait.Until(func() {
 		p.pace.hold()
 		p.Relist()
@@ -123,6 +126,12 @@ type pacedPopulator struct {
 	actual volumecache.ActualStateOfWorld
 	states populator.PodStateProvider
 	pace   *pace
+}
+
+// Run looks until ctx ends. Its first looks do not wait: no volume is unmounted before them.
+func (p *pacedPopulator) Run(ctx context.Context, ready config.SourcesReady) {
+	p.pace.hurry()
+	p.DesiredStateOfWorldPopulator.Run(ctx, ready)
 }
 
 // ReprocessPod hurries for a pod that comes or goes. For any other it means that volumes may have got new content, which can wait for the next look.
