@@ -52,7 +52,7 @@ var (
 	denyAll     = policy("deny-all", "{podSelector: {}, policyTypes: [Ingress, Egress]}")
 	allowIn     = policy("allow-ingress", "{podSelector: {}, policyTypes: [Ingress], ingress: [{}]}")
 	allowOut    = policy("allow-egress", "{podSelector: {}, policyTypes: [Egress], egress: [{}]}")
-	fromY       = "from: [{namespaceSelector: {matchLabels: {ns: y}}}]"
+	fromY       = "from: [{namespaceSelector: {matchLabels: {ns: 'y'}}}]"
 )
 
 // relabel sets a label of a pod or a namespace.
@@ -95,11 +95,11 @@ var policyCases = []struct {
 			allowed: into(xa, in("y"))},
 	}},
 	{"a namespace or a pod", []policyStep{
-		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}}, {podSelector: {matchLabels: {pod: b}}}]}"),
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: 'y'}}}, {podSelector: {matchLabels: {pod: b}}}]}"),
 			allowed: into(xa, func(p string) bool { return p == "x/b" || in("y")(p) })},
 	}},
 	{"a pod of a namespace", []policyStep{
-		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("y/b"))},
+		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchLabels: {ns: 'y'}}, podSelector: {matchLabels: {pod: b}}}]}"), allowed: into(xa, only("y/b"))},
 	}},
 	{"several of each", []policyStep{
 		{apply: ingressPolicy("allow", "{from: [{namespaceSelector: {matchExpressions: [{key: ns, operator: NotIn, values: [x]}]}, podSelector: {matchExpressions: [{key: pod, operator: In, values: [b, c]}]}}]}"),
@@ -168,10 +168,10 @@ var policyCases = []struct {
 	}},
 	{"ingress and egress in one", []policyStep{
 		{apply: policy("both", `{podSelector: {matchLabels: {pod: a}}, policyTypes: [Ingress, Egress], ingress: [{`+fromY+`}],
-  egress: [{to: [{namespaceSelector: {matchLabels: {ns: z}}}]}]}`), allowed: all(into(xa, in("y")), outOf(xa, in("z")))},
+  egress: [{to: [{namespaceSelector: {matchLabels: {ns: 'z'}}}]}]}`), allowed: all(into(xa, in("y")), outOf(xa, in("z")))},
 	}},
 	{"the client's side denies", []policyStep{
-		{apply: egressPolicy("client", "{to: [{namespaceSelector: {matchLabels: {ns: y}}, podSelector: {matchLabels: {pod: b}}}]}") +
+		{apply: egressPolicy("client", "{to: [{namespaceSelector: {matchLabels: {ns: 'y'}}, podSelector: {matchLabels: {pod: b}}}]}") +
 			policyIn("y", "server", "{podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{namespaceSelector: {}}]}]}"), allowed: outOf(xa, only("y/b"))},
 	}},
 	{"a block", []policyStep{{apply: egressPolicy("allow", "{to: [{ipBlock: {cidr: IP(y/b)/32}}]}"), allowed: outOf(xa, only("y/b"))}}},
