@@ -191,6 +191,8 @@ type TrialRecord struct {
 	Tasks  []string          `json:"tasks"`
 	Status Status            `json:"status"`
 	Error  *Failure          `json:"error,omitempty"`
+	// GivenUp is true for a failure of the harness after which the trial is not tried again, however many tries it has left.
+	GivenUp bool `json:"givenUp,omitempty"`
 	// Scores is in the order of the tasks that are graded; empty where Status.Scored is false.
 	Scores []Score `json:"scores"`
 	// GraderVersion is the version of the graders that made Scores.

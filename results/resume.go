@@ -18,12 +18,12 @@ type Pending struct {
 }
 
 // Pending returns which of the planned trials have no final record, in the order of the plan. A score is final, whatever it
-// is; a failure of the harness is when all of its tries, 1 + infraRetries, are used up. Trials whose last try has one of the
-// statuses in again are pending, too, with all their tries.
+// is; a failure of the harness is when all of its tries, 1 + infraRetries, are used up, or when it was given up. Trials whose last try
+// has one of the statuses in again are pending, too, with all their tries.
 func (d *Data) Pending(planned []Key, infraRetries int, again ...Status) []Pending {
-	last, tries := map[Key]Status{}, map[Key]int{}
+	last, tries, givenUp := map[Key]Status{}, map[Key]int{}, map[Key]bool{}
 	for _, r := range d.Trials { // Sorted by key and retry.
-		last[r.Key] = r.Status
+		last[r.Key], givenUp[r.Key] = r.Status, r.GivenUp
 		if r.Status.Retryable() {
 			tries[r.Key]++
 		}
@@ -38,7 +38,7 @@ func (d *Data) Pending(planned []Key, infraRetries int, again ...Status) []Pendi
 		switch {
 		case tried && wanted[status]:
 			out = append(out, Pending{Key: key})
-		case !tried || status == Cancelled || status.Retryable() && tries[key] <= infraRetries:
+		case !tried || status == Cancelled || status.Retryable() && tries[key] <= infraRetries && !givenUp[key]:
 			out = append(out, Pending{Key: key, Tries: tries[key]})
 		}
 	}

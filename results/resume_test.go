@@ -29,11 +29,12 @@ func TestPending(t *testing.T) {
 		{"f-one-left-after-kill", []results.Status{results.InfraError, results.Cancelled}},
 		{"g-new", nil},
 		{"h-second-try", []results.Status{results.InfraError, results.Graded}},
+		{"i-given-up", []results.Status{results.InfraError}},
 	} {
 		planned = append(planned, key(c.agent))
 		for n, status := range c.tries {
 			r := record("p", c.agent, 1, false, status)
-			r.Retry = n
+			r.Retry, r.GivenUp = n, c.agent == "i-given-up"
 			data.Trials = append(data.Trials, r)
 		}
 	}
@@ -42,7 +43,7 @@ func TestPending(t *testing.T) {
 	}, data.Pending(planned, 1))
 	require.Equal(t, []results.Pending{
 		{Key: key("b-agent-failed")}, {Key: key("c-cancelled")}, {Key: key("d-used-up")}, {Key: key("e-one-left")},
-		{Key: key("f-one-left-after-kill"), Tries: 1}, {Key: key("g-new")},
+		{Key: key("f-one-left-after-kill"), Tries: 1}, {Key: key("g-new")}, {Key: key("i-given-up")},
 	}, data.Pending(planned, 1, results.AgentTimeout, results.FaultNotLive, results.InfraError), "asked for again, with all tries")
 }
 

@@ -22,6 +22,8 @@ type board struct {
 	ledgers map[results.Key]*ledger
 	// gathered are the objects whose tries are in the run, by session and key.
 	gathered map[string]bool
+	// left are what clean-ups could not remove or gather; nil for one that could.
+	left []error
 }
 
 // incomingPattern is the name of directories in which tries are unpacked. No reader of a run looks at it.
@@ -82,24 +84,20 @@ func (b *board) rest() []orchestrator.Assignment {
 	return out
 }
 
-// take puts a try into the run: it is unpacked beside the trials and moved to its place in one step.
-func (b *board) take(object string, task Task, data []byte) error {
+// take puts a try into the run and returns how it ended: it is unpacked beside the trials and moved to its place in one step.
+func (b *board) take(object string, task Task, data []byte) (results.Status, error) {
 	dir, err := os.MkdirTemp(b.work.Store.Dir(), incomingPattern)
 	if err != nil {
-		return errs.With(errs.Infra, fmt.Errorf("take try of trial %s: %w", task.Key, err))
+		return "", errs.With(errs.Infra, fmt.Errorf("take try of trial %s: %w", task.Key, err))
 	}
 	record, err := b.place(object, task, data, dir)
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
-	l := b.ledgers[task.Key]
-	l.add(record.Status)
+	b.ledgers[task.Key].add(record.Status)
 	b.gathered[object] = true
 	b.event(orchestrator.Finished(record, b.now()))
-	if !l.final(b.work.Config.InfraRetries) {
-		b.retried(task.Key, string(record.Status))
-	}
-	return nil
+	return record.Status, nil
 }
 
 func (b *board) place(object string, task Task, data []byte, dir string) (results.TrialRecord, error) {
@@ -125,16 +123,16 @@ func (b *board) retried(key results.Key, why string) {
 	b.event(orchestrator.Event{Type: orchestrator.TrialRetried, Trial: key.String(), Message: why})
 }
 
-// cut tells of a try that ended without a record: a pod that was lost. Another pod plays the trial again.
+// cut tells of a try that ended without a record: its pod was lost, or its worker died. Another pod plays the trial again.
 func (b *board) cut(key results.Key, began time.Time, why string) {
 	b.event(orchestrator.Event{
 		Type: orchestrator.TrialFinished, Trial: key.String(), Message: "lost", Error: why, Seconds: max(b.now().Sub(began).Seconds(), 0),
 	})
-	b.retried(key, "its pod was lost")
+	b.retried(key, why)
 }
 
-// lose records a trial whose pods died more often than they may: the failure is ours, and there is nothing to grade. log is what the
-// last of them printed.
+// lose records a trial whose pods died more often than they may: the failure is ours, and there is nothing to grade. The trial is given
+// up for a resumed run, too, as one is whose tries are used up. log is what the last of them printed.
 func (b *board) lose(task Task, began time.Time, why string, log []byte) error {
 	record, err := b.work.Blank(task.trial())
 	if err != nil {
@@ -145,7 +143,7 @@ func (b *board) lose(task Task, began time.Time, why string, log []byte) error {
 		began = now
 	}
 	record.Status, record.StartedAt, record.FinishedAt = results.InfraError, began.UTC(), now
-	record.Error = &results.Failure{Party: string(errs.Infra), Message: why}
+	record.Error, record.GivenUp = &results.Failure{Party: string(errs.Infra), Message: why}, true
 	trial, err := b.work.Store.OpenTrial(task.Key)
 	if err != nil {
 		return err

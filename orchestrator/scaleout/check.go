@@ -7,9 +7,12 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/utils/ptr"
 
 	"github.com/gameday-bench/gameday/orchestrator/preflight"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
@@ -60,7 +63,7 @@ func (e *Executor) rights() map[authorizationv1.ResourceAttributes][]string {
 	}
 	if e.Storage.Bucket == nil {
 		out[authorizationv1.ResourceAttributes{Resource: "services"}] = []string{"create", "get", "patch"}
-		out[authorizationv1.ResourceAttributes{Resource: "services", Subresource: "proxy"}] = []string{"get", "update", "delete"}
+		out[authorizationv1.ResourceAttributes{Resource: "services", Subresource: "proxy"}] = []string{"get", "update"}
 		out[authorizationv1.ResourceAttributes{Resource: "persistentvolumeclaims"}] = []string{"create", "delete"}
 		out[authorizationv1.ResourceAttributes{Group: "apps", Resource: "deployments"}] = []string{"create", "delete"}
 	}
@@ -101,23 +104,17 @@ func (e *Executor) checkRights(ctx context.Context) preflight.Check {
 // checkNodes counts the nodes that take pods. Who may not list nodes has to say how many workers there are to be.
 func (e *Executor) checkNodes(ctx context.Context) preflight.Check {
 	const name = "nodes"
-	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	count, all, err := e.countNodes(ctx)
 	switch {
 	case err != nil && e.Workers > 0:
 		return preflight.Check{Name: name, OK: true, Detail: fmt.Sprintf("cannot be listed: %v", err)}
 	case err != nil:
 		return preflight.Failed(name, "say how many pods there may be at a time: --workers N", "cannot be listed: %v", err)
 	}
-	count := 0
-	for _, node := range nodes.Items {
-		if takesPods(node) {
-			count++
-		}
-	}
 	if count == 0 {
-		return preflight.Failed(name, fmt.Sprintf("see kubectl --context %s get nodes", e.Cluster.Context), "none of %d is ready, for %s and takes pods", len(nodes.Items), arch())
+		return preflight.Failed(name, fmt.Sprintf("see kubectl --context %s get nodes", e.Cluster.Context), "none of %d is ready, for %s and takes pods", all, arch())
 	}
-	return preflight.Passed(name, "%d of %d are ready and take pods", count, len(nodes.Items))
+	return preflight.Passed(name, "%d of %d are ready and take pods", count, all)
 }
 
 // checkStorage looks at the bucket, or at the class of the volume.
@@ -135,11 +132,14 @@ func (e *Executor) checkStorage(ctx context.Context) preflight.Check {
 	}
 	classes := e.Cluster.Client.StorageV1().StorageClasses()
 	if class := e.Storage.Class; class != "" {
-		_, err := classes.Get(ctx, class, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
+		found, err := classes.Get(ctx, class, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
 			return preflight.Failed(name, storageAdvice, "there is no storage class %s", class)
+		case err != nil:
+			return preflight.Passed(name, "storage class %s", class) // Who may not read classes may use one.
 		}
-		return preflight.Passed(name, "storage class %s", class) // Who may not read classes may use one.
+		return checkClass(found, "")
 	}
 	all, err := classes.List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -147,8 +147,18 @@ func (e *Executor) checkStorage(ctx context.Context) preflight.Check {
 	}
 	for _, class := range all.Items {
 		if class.Annotations[defaultClass] == "true" {
-			return preflight.Passed(name, "storage class %s, the default", class.Name)
+			return checkClass(&class, ", the default")
 		}
 	}
 	return preflight.Failed(name, storageAdvice, "the cluster has no default storage class")
+}
+
+// checkClass looks at the class of the depot's volume. what is said after its name.
+func checkClass(class *storagev1.StorageClass, what string) preflight.Check {
+	const name = "storage"
+	if ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete) == corev1.PersistentVolumeReclaimRetain {
+		return preflight.Noted(name, "remove the volumes that a run names when it cleans up, or name another class: --storage pvc:CLASS",
+			"storage class %s%s keeps the volumes of a run (reclaimPolicy Retain)", class.Name, what)
+	}
+	return preflight.Passed(name, "storage class %s%s", class.Name, what)
 }

@@ -95,6 +95,27 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestStorageThatKeepsVolumesIsNoted(t *testing.T) {
+	t.Parallel()
+	for _, class := range []string{"", "archive"} {
+		keeps := corev1.PersistentVolumeReclaimRetain
+		client := fake.NewSimpleClientset(&storagev1.StorageClass{ReclaimPolicy: &keeps, ObjectMeta: metav1.ObjectMeta{
+			Name: "archive", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		}})
+		discovery, ok := client.Discovery().(*fakediscovery.FakeDiscovery)
+		require.True(t, ok)
+		discovery.FakedServerVersion = &version.Info{GitVersion: "v1.35.4"}
+		e := &scaleout.Executor{Cluster: &scaleout.Cluster{Context: "staging", Server: "https://x", Client: client}, Storage: scaleout.Storage{Class: class}}
+		checks := e.Check(t.Context())
+		storage := checks[len(checks)-1]
+		require.Equal(t, "storage", storage.Name)
+		require.False(t, storage.OK)
+		require.False(t, storage.Required, "it does no harm")
+		require.Contains(t, storage.Detail, "keeps the volumes of a run")
+		require.NotEmpty(t, storage.Hint)
+	}
+}
+
 func TestServerThatCannotBeReachedIsTheOnlyCheck(t *testing.T) {
 	t.Parallel()
 	client := fake.NewSimpleClientset()

@@ -30,37 +30,51 @@ func (s *session) depotSecrets(ctx context.Context) (*DepotAccess, error) {
 	}
 	s.token = depot.NewToken()
 	data := map[string][]byte{depot.TokenFile: []byte(s.token), corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key}
-	if _, err := s.Cluster.Client.CoreV1().Secrets(s.namespace).Create(ctx, secret(depotSecret, data), metav1.CreateOptions{}); err != nil {
-		return nil, fmt.Errorf("create secret: %w", err)
+	if err := s.makeSecret(ctx, depotSecret, data); err != nil {
+		return nil, err
 	}
 	return &DepotAccess{URL: fmt.Sprintf("https://%s:%d", host, depotPort), Token: s.token, Certificate: certificate}, nil
 }
 
-// newDepot makes the next depot of the session, has the Service lead to it, and returns when it serves.
+// newDepot makes the next depot of the session, has the Service lead to it, and returns when it serves. The Service comes last: who
+// takes the session over goes by it, and what it leads to has to be there.
 func (s *session) newDepot(ctx context.Context) error {
 	s.generation++
-	name, generation, client, made := depotName(s.generation), strconv.Itoa(s.generation), s.Cluster.Client, metav1.CreateOptions{}
-	if s.generation == 1 {
-		if _, err := client.CoreV1().Services(s.namespace).Create(ctx, serviceOf(generation), made); err != nil {
-			return fmt.Errorf("create service: %w", err)
-		}
-	} else {
-		patch := fmt.Sprintf(`{"spec":{"selector":{%q:%q}}}`, generationLabel, generation)
-		if _, err := client.CoreV1().Services(s.namespace).Patch(ctx, depotService, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("point service to the depot: %w", err)
-		}
-	}
+	name, generation, client := depotName(s.generation), strconv.Itoa(s.generation), s.Cluster.Client
 	claim := volumeClaim(name, s.Storage.Class, volumeSize(len(s.plan.Tasks)))
-	if _, err := client.CoreV1().PersistentVolumeClaims(s.namespace).Create(ctx, claim, made); err != nil {
+	if err := ensure(ctx, s.Executor, client.CoreV1().PersistentVolumeClaims(s.namespace).Create, claim); err != nil {
 		return fmt.Errorf("create volume claim: %w", err)
 	}
-	if _, err := client.AppsV1().Deployments(s.namespace).Create(ctx, depotOf(name, generation, s.image), made); err != nil {
+	if err := ensure(ctx, s.Executor, client.AppsV1().Deployments(s.namespace).Create, depotOf(name, generation, s.image)); err != nil {
 		return fmt.Errorf("create depot: %w", err)
+	}
+	if err := s.pointService(ctx, generation); err != nil {
+		return err
 	}
 	if err := s.openDepot(); err != nil {
 		return err
 	}
 	return s.awaitDepot(ctx)
+}
+
+// pointService has the Service lead to the depot of a generation. The first one makes the Service.
+func (s *session) pointService(ctx context.Context, generation string) error {
+	services := s.Cluster.Client.CoreV1().Services(s.namespace)
+	if s.generation == 1 {
+		if err := ensure(ctx, s.Executor, services.Create, serviceOf(generation)); err != nil {
+			return fmt.Errorf("create service: %w", err)
+		}
+		return nil
+	}
+	patch := fmt.Sprintf(`{"spec":{"selector":{%q:%q}}}`, generationLabel, generation)
+	err := s.call(ctx, func(ctx context.Context) error {
+		_, err := services.Patch(ctx, depotService, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("point service to the depot: %w", err)
+	}
+	return nil
 }
 
 // openDepot makes the client of the depot, by way of the API server.
@@ -107,7 +121,7 @@ func (s *session) depotWaits(ctx context.Context) obstacle {
 		return obstacle{text: err.Error()}
 	}
 	for _, pod := range pods.Items {
-		if o := obstacleOf(&pod, s.Clock.Now()); o.text != "" {
+		if o := s.obstacle(&pod); o.text != "" {
 			return o
 		}
 	}
@@ -128,17 +142,24 @@ func (s *session) replaceDepot(ctx context.Context) error {
 	if err := s.seed(ctx); err != nil {
 		return err
 	}
-	return s.dropDepot(ctx, old)
+	if err := s.dropDepot(ctx, old); err != nil {
+		s.board.note("%s, which is not used any more, goes with its namespace only: %v", old, err)
+	}
+	return nil
 }
 
 // dropDepot removes a depot. Its pod may be on a node that is gone, where nobody ends it.
 func (s *session) dropDepot(ctx context.Context, name string) error {
 	client, background := s.Cluster.Client, metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
-	err := client.AppsV1().Deployments(s.namespace).Delete(ctx, name, background)
+	err := s.call(ctx, func(ctx context.Context) error {
+		return client.AppsV1().Deployments(s.namespace).Delete(ctx, name, background)
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete depot: %w", err)
 	}
-	err = client.CoreV1().PersistentVolumeClaims(s.namespace).Delete(ctx, name, background)
+	err = s.call(ctx, func(ctx context.Context) error {
+		return client.CoreV1().PersistentVolumeClaims(s.namespace).Delete(ctx, name, background)
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete volume claim: %w", err)
 	}

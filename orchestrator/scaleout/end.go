@@ -14,27 +14,41 @@ import (
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
+	"github.com/gameday-bench/gameday/orchestrator/scaleout/bucket"
 )
 
-// end stops the Job, gathers what is in the store, and removes the namespace with all that is in it. It has deadlines of its own: the
-// end of ctx does not keep it from its work. The error, a leftError of party infra, says what it could not remove or gather.
+// end stops the Job, gathers what is in the store, and removes the namespace with all that is in it, unless that has the only copy of
+// what could not be gathered. It has deadlines of its own: the end of ctx does not keep it from its work. The error, of party infra,
+// says what it could not remove or gather.
 func (s *session) end(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
+	s.ending = true
 	var left []error
 	if s.follows {
 		left = append(left, s.halt(ctx))
 	}
-	complete := true
+	complete := !s.unread
 	if s.readable && s.store != nil {
 		err := s.gatherLast(ctx)
 		complete = err == nil
 		left = append(left, err)
 	}
-	left = append(left, s.clear(ctx, complete), s.remove(ctx))
-	if err := errors.Join(left...); err != nil {
-		return errs.With(errs.Infra, &leftError{err})
+	if complete || s.generation == 0 {
+		left = append(left, s.clear(ctx, complete), s.remove(ctx))
+	} else {
+		left = append(left, s.keep())
 	}
-	return nil
+	return errs.With(errs.Infra, errors.Join(left...))
+}
+
+// keep says that the namespace stays, and what is to be done about it: the volume of its depot has what is nowhere else.
+func (s *session) keep() error {
+	giveUp := fmt.Sprintf("kubectl --context %s delete namespace %s", s.Cluster.Context, s.namespace)
+	if s.unread {
+		return fmt.Errorf("namespace %s is left: its plan cannot be read, so that nobody knows what its depot holds; to give that up, run: %s", s.namespace, giveUp)
+	}
+	return fmt.Errorf("namespace %s is left: its depot holds what was not gathered; to gather it, run: gameday resume %s; to give it up, run: %s",
+		s.namespace, s.board.work.Store.Run().ID, giveUp)
 }
 
 // until calls look at each tick until it names nothing that is waited for, for limit at most. Errors may pass, but for a lack of
@@ -49,7 +63,7 @@ func (s *session) until(ctx context.Context, limit time.Duration, look func(cont
 		if err == nil && waitsFor == "" {
 			return nil
 		}
-		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		if apierrors.IsForbidden(err) {
 			return err
 		}
 		select {
@@ -117,7 +131,7 @@ func (s *session) gatherLast(ctx context.Context) error {
 		return err
 	})
 	if err := errors.Join(err, local); err != nil {
-		return fmt.Errorf("gather tries that are in the store; their trials are played again: %w", err)
+		return fmt.Errorf("gather tries that are in the store: %w", err)
 	}
 	return nil
 }
@@ -130,18 +144,22 @@ func (s *session) clear(ctx context.Context, complete bool) error {
 	}
 	where := fmt.Sprintf("s3://%s/%s", own.Bucket, own.Prefix)
 	if !complete {
-		return fmt.Errorf("%s is left as it is: what it holds was not gathered", where)
+		return fmt.Errorf("%s is left as it is: what it holds was not gathered, and its trials are played again", where)
+	}
+	b, err := bucket.Open(*own)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
-	err := blob.Patiently(ctx, s.Clock, gatherTimeout, func(ctx context.Context) error {
-		keys, err := s.store.List(ctx, "")
+	err = blob.Patiently(ctx, s.Clock, gatherTimeout, func(ctx context.Context) error {
+		keys, err := b.List(ctx, "")
 		if err != nil {
 			return err
 		}
 		var all []error
 		for _, key := range keys {
-			all = append(all, s.store.Delete(ctx, key))
+			all = append(all, b.Delete(ctx, key))
 		}
 		return errors.Join(all...)
 	})
@@ -162,6 +180,9 @@ func (s *session) remove(ctx context.Context) error {
 		if err != nil {
 			return "", fmt.Errorf("get namespace: %w", err)
 		}
+		if there.Annotations[runAnnotation] != s.board.work.Store.Run().ID {
+			return "", nil // It is somebody else's, who had the name first.
+		}
 		if there.DeletionTimestamp == nil {
 			err := client.Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &there.UID}})
 			if err != nil && !apierrors.IsNotFound(err) {
@@ -181,7 +202,8 @@ func (s *session) remove(ctx context.Context) error {
 	return s.awaitVolumes(ctx)
 }
 
-// awaitVolumes waits until the volumes of the session's depots are gone. One that is on a node's own disk stays while that node is away.
+// awaitVolumes waits until the volumes of the session's depots are gone. One that is on a node's own disk stays while that node is away,
+// and one that its storage class keeps stays for good, which is what the class is for.
 func (s *session) awaitVolumes(ctx context.Context) error {
 	leaving, staying := "", ""
 	err := s.until(ctx, removeTimeout, func(ctx context.Context) (string, error) {
@@ -195,7 +217,7 @@ func (s *session) awaitVolumes(ctx context.Context) error {
 			leaving, err, s.Cluster.Context, leaving)
 	}
 	if staying != "" {
-		return fmt.Errorf("the storage class keeps volumes: %s; run: kubectl --context %s delete persistentvolume %s", staying, s.Cluster.Context, staying)
+		s.board.note("the storage class keeps volumes; to remove them, run: kubectl --context %s delete persistentvolume %s", s.Cluster.Context, staying)
 	}
 	return nil
 }
@@ -203,7 +225,7 @@ func (s *session) awaitVolumes(ctx context.Context) error {
 // volumes are the names of the volumes of the session's claims, with spaces between: of those that are still to go, and of those that their
 // storage class keeps. Who may not list volumes learns of none.
 func (s *session) volumes(ctx context.Context) (leaving, staying string) {
-	if s.generation == 0 {
+	if s.Storage.Bucket != nil {
 		return "", ""
 	}
 	all, err := s.Cluster.Client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})

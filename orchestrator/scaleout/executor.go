@@ -21,8 +21,9 @@ const (
 	poll = 2 * time.Second
 	// patience is how long the API server may be out of reach before a run is given up. What was gathered stays.
 	patience = 5 * time.Minute
-	// startPatience is how long there may be no pod that runs: images are pulled, nodes are added.
-	startPatience = 10 * time.Minute
+	// startPatience is how long there may be no pod that runs: images are pulled, nodes are added. It is longer than the longest pause
+	// that the Job controller makes before it replaces a pod that has failed, which is 10 minutes.
+	startPatience = 15 * time.Minute
 	// storePatience is how long the store may be out of reach before the depot is made anew on another node, or the run given up.
 	storePatience = 3 * time.Minute
 	// workerGrace is how long a worker has from SIGTERM: its trial is cancelled and cleaned up, and the record is stored.
@@ -96,7 +97,8 @@ func (e *Executor) withDefaults() *Executor {
 func arch() string { return runtime.GOARCH }
 
 // Play implements orchestrator.Executor. What an earlier process of the same run has left on the cluster is taken over first: its
-// tries are gathered, and a Job of it that still runs is followed to its end.
+// tries are gathered, and a Job of it that still runs is followed to its end. What a clean-up cannot remove or gather keeps no trial
+// from being played, and is an error of party infra at the end.
 func (e *Executor) Play(ctx context.Context, w orchestrator.Work) error {
 	e = e.withDefaults()
 	if len(w.Trials) > maxTrials {
@@ -106,14 +108,19 @@ func (e *Executor) Play(ctx context.Context, w orchestrator.Work) error {
 	if err != nil {
 		return err
 	}
+	err = e.playAll(ctx, b)
+	return errors.Join(append([]error{err}, b.left...)...)
+}
+
+// playAll plays until every trial has a final record.
+func (e *Executor) playAll(ctx context.Context, b *board) error {
 	left, err := e.left(ctx, b)
 	if err != nil {
 		return interruption(ctx, err)
 	}
 	for _, s := range left {
-		b.note("taking over namespace %s, which an earlier process of this run has left", s.namespace)
 		if err := s.play(ctx); err != nil {
-			return interruption(ctx, err)
+			return err
 		}
 	}
 	for range maxSessions {
@@ -129,7 +136,7 @@ func (e *Executor) Play(ctx context.Context, w orchestrator.Work) error {
 			return interruption(ctx, err)
 		}
 		if err := s.play(ctx); err != nil {
-			return interruption(ctx, err)
+			return err
 		}
 	}
 	if rest := b.rest(); len(rest) > 0 {
@@ -144,17 +151,6 @@ func interruption(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	stopped := errs.With(errs.Interrupted, fmt.Errorf("run trials: %w", context.Cause(ctx)))
-	// What a clean-up has left is worth telling; the failure of the call that was cut off is not.
-	var left *leftError
-	if errors.As(err, &left) {
-		return errors.Join(stopped, left)
-	}
-	return stopped
+	// The failure of the call that was cut off is not worth telling.
+	return errs.With(errs.Interrupted, fmt.Errorf("run trials: %w", context.Cause(ctx)))
 }
-
-// leftError says what a clean-up could not remove or gather.
-type leftError struct{ err error }
-
-func (e *leftError) Error() string { return e.err.Error() }
-func (e *leftError) Unwrap() error { return e.err }

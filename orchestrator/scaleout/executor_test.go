@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -121,7 +122,9 @@ func TestPodsThatDieAreTriedAgainAndGivenUp(t *testing.T) {
 		require.Equal(t, "its pods died more often than they may; the last time its worker ended with exit code 1", record.Error.Message)
 		require.FileExists(t, filepath.Join(data.Dir, filepath.FromSlash(record.Dir), "logs", "worker.log"))
 	}
+	require.Empty(t, data.Pending([]results.Key{{Problem: "b", Agent: "nop", Attempt: 1}}, 1), "it is given up for a resumed run, too")
 	require.Contains(t, r.told(orchestrator.TrialFinished), "b/nop/1 lost")
+	require.Contains(t, r.told(orchestrator.TrialRetried), "b/nop/1 its worker ended with exit code 1")
 	require.Empty(t, r.namespaces(t))
 }
 
@@ -132,13 +135,34 @@ func TestLostNodeCostsOnlyItsTry(t *testing.T) {
 	w := r.begin(t, "a", "b", "c")
 	require.NoError(t, r.executor().Play(t.Context(), w))
 	require.ElementsMatch(t, []string{"a.r0 graded", "b.r0 graded", "c.r0 graded"}, recorded(t, w), "more often than a pod may fail by itself")
-	require.Contains(t, r.told(orchestrator.TrialRetried), "b/nop/1 its pod was lost")
-	forced := false
-	for _, note := range r.told(orchestrator.Note) {
-		forced = forced || strings.Contains(note, "by force: node node-of-workers-1-")
-	}
-	require.True(t, forced)
+	require.Contains(t, strings.Join(r.told(orchestrator.TrialRetried), "\n"), "b/nop/1 its pod was lost: node node-of-workers-1-")
+	require.True(t, r.noted("by force: node node-of-workers-1-"))
 	require.Empty(t, r.namespaces(t))
+}
+
+// TestNodeThatAnswersEndsItsPods: a kubelet that is not ready, for the network of its node for example, still cleans up.
+func TestNodeThatAnswersEndsItsPods(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ready = corev1.ConditionFalse
+	r.play = ends(map[string][]results.Status{"b": {lost, results.Graded}})
+	w := r.begin(t, "a", "b")
+	require.NoError(t, r.executor().Play(t.Context(), w))
+	require.ElementsMatch(t, []string{"a.r0 graded", "b.r0 graded"}, recorded(t, w))
+	require.True(t, r.noted("by force: it has not ended within 30s after its grace period"), "it is not waited for without end")
+	require.False(t, r.noted("does not answer"))
+	require.Contains(t, strings.Join(r.told(orchestrator.TrialRetried), "\n"), "b/nop/1 its pod was lost: it has not ended within 30s")
+}
+
+func TestPodThatNeverRanIsNoTry(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.vanishing.Store(2)
+	w := r.begin(t, "a")
+	require.NoError(t, r.executor().Play(t.Context(), w))
+	require.Equal(t, []string{"a.r0 graded"}, recorded(t, w))
+	require.Equal(t, []string{"a/nop/1 graded"}, r.told(orchestrator.TrialFinished))
+	require.Empty(t, r.told(orchestrator.TrialRetried))
 }
 
 func TestDepotIsReplaced(t *testing.T) {
@@ -179,6 +203,7 @@ func TestInterruptionGathersWhatIsThere(t *testing.T) {
 	require.Equal(t, errs.Interrupted, errs.PartyOf(err))
 	require.ErrorContains(t, err, "stopped by SIGINT")
 	require.ElementsMatch(t, []string{"a.r0 graded", "b.r0 cancelled"}, recorded(t, w))
+	require.Empty(t, r.told(orchestrator.TrialRetried), "nobody tries again now")
 	require.Empty(t, r.namespaces(t))
 }
 
@@ -258,6 +283,16 @@ func TestWhatCannotWorkEndsTheRun(t *testing.T) {
 			require.Empty(t, r.namespaces(t))
 		})
 	}
+}
+
+func TestImageMayBeMissingForAMinute(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.pending = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}
+	began := r.clock.Now()
+	err := r.executor().Play(t.Context(), r.begin(t, "a"))
+	require.ErrorContains(t, err, "wait for a worker: ImagePullBackOff: not found")
+	require.Greater(t, r.clock.Since(began), time.Minute, "by this machine's clock, whatever the API server's says")
 }
 
 func TestServerThatIsAwayIsSaid(t *testing.T) {

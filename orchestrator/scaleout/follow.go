@@ -15,9 +15,6 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 )
 
-// logBytes bounds what is kept of the log of a pod whose trial is given up.
-const logBytes = 256 << 10
-
 // follow watches the Job to its end and gathers the tries as they come. When it returns nil, each trial of the plan has a final
 // record, but for those whose tries were lost with a depot.
 func (s *session) follow(ctx context.Context) error {
@@ -49,9 +46,11 @@ func (s *session) round(ctx context.Context) (bool, error) {
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, errs.Newf(errs.Infra, "the job in namespace %s is gone: somebody has deleted it", s.namespace)
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+	case apierrors.IsForbidden(err):
 		return false, err
 	case err != nil:
+		// Meanwhile nobody knows whether a worker runs, nor how the store is, which may be behind the same server.
+		s.storeDown, s.idle = time.Time{}, time.Time{}
 		return false, s.patient(&s.apiDown, patience, err)
 	}
 	s.apiDown = time.Time{}
@@ -77,50 +76,6 @@ func (s *session) patient(since *time.Time, limit time.Duration, err error) erro
 		return nil
 	}
 	return fmt.Errorf("for %s: %w", limit, err)
-}
-
-// storeError is an error of the store, not of this machine.
-type storeError struct{ err error }
-
-func (e *storeError) Error() string { return e.err.Error() }
-func (e *storeError) Unwrap() error { return e.err }
-
-// gather puts every try that is in the store and not in the run into the run. Errors of the store are of type storeError; others are
-// of this machine.
-func (s *session) gather(ctx context.Context) error {
-	keys, err := s.store.List(ctx, triesPrefix)
-	if err != nil {
-		return &storeError{err}
-	}
-	for _, key := range keys {
-		t, err := parseTry(key)
-		if err != nil || t.index >= len(s.plan.Tasks) {
-			continue // Nothing that a worker of this plan has made.
-		}
-		s.stored[t.pod] = true
-		object, task := s.id+"/"+key, s.plan.Tasks[t.index]
-		if s.board.gathered[object] {
-			continue
-		}
-		if s.board.final(task.Key) {
-			s.board.gathered[object] = true // The other of two pods, one of which was cut off, was first.
-			continue
-		}
-		data, err := s.store.Get(ctx, key)
-		if errors.Is(err, blob.ErrCorrupt) {
-			// Another pod plays the trial if this one is gone: what cannot be read is as if it were not there.
-			s.board.note("a try of trial %s is damaged and is left out: %v", task.Key, err)
-			s.board.gathered[object] = true
-			continue
-		}
-		if err != nil {
-			return &storeError{err}
-		}
-		if err := s.board.take(object, task, data); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // storeFailed decides what a failure of gather means: nothing while patience lasts, then another depot, or the end.
@@ -182,18 +137,6 @@ func (s *session) conclude(ctx context.Context, job *batchv1.Job, end *batchv1.J
 		return errs.Newf(errs.Infra, "play trials on %s: the job has failed: %s: %s", s.Cluster.Context, end.Reason, end.Message)
 	}
 	return nil
-}
-
-// logOf is the end of what the pod has printed; nothing where that is gone.
-func (s *session) logOf(ctx context.Context, pod string) []byte {
-	data, err := s.Cluster.Client.CoreV1().Pods(s.namespace).GetLogs(pod, &corev1.PodLogOptions{
-		Container: container, TailLines: ptr.To(int64(2000)), LimitBytes: ptr.To(int64(logBytes)),
-	}).DoRaw(ctx)
-	if err != nil {
-		s.Log.Info("the log of a pod cannot be read", "pod", pod, "error", err)
-		return nil
-	}
-	return data
 }
 
 // stuck returns an error once no worker has run for longer than it may take until one does, or where none ever will.

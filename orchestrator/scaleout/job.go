@@ -83,8 +83,9 @@ func failurePolicy() *batchv1.PodFailurePolicy {
 	}}
 }
 
-// depotOf is the depot on the claim of the same name. The pod is a Deployment's, so that it comes back on a node that is drained
-// while nobody follows the Job.
+// depotOf is the depot on the claim of the same name. The pod is a Deployment's, so that there is another one when it is ended, also
+// while nobody follows the Job. It waits for its node where the volume is on the disk of that: whoever follows the Job then makes
+// another depot, see replaceDepot.
 func depotOf(name, generation, image string) *appsv1.Deployment {
 	labels := partLabels(depotPart)
 	labels[generationLabel] = generation

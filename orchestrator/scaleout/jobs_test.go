@@ -122,13 +122,25 @@ func (r *rig) playPod(ctx context.Context, job *batchv1.Job, index int) (code in
 			Annotations: map[string]string{batchv1.JobCompletionIndexAnnotation: strconv.Itoa(index)},
 		},
 		Spec:   corev1.PodSpec{NodeName: "node-of-" + name},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: ptr.To(metav1.NewTime(r.clock.Now()))},
+	}
+	vanishes := r.vanishing.Add(-1) >= 0
+	if vanishes {
+		pod.Status = corev1.PodStatus{Phase: corev1.PodPending}
 	}
 	if r.pending != nil {
 		pod.Status = corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: r.pending}}}}
 	}
 	if _, err := pods.Create(lasting, pod, metav1.CreateOptions{}); err != nil {
 		return errs.ExitError, false
+	}
+	if vanishes {
+		select {
+		case <-ctx.Done():
+		case <-r.clock.After(10 * time.Second): // Long enough to be seen.
+		}
+		_ = pods.Delete(lasting, name, metav1.DeleteOptions{})
+		return errs.ExitError, true
 	}
 	if r.pending != nil {
 		<-ctx.Done()
@@ -151,11 +163,11 @@ func (r *rig) playPod(ctx context.Context, job *batchv1.Job, index int) (code in
 	return code, false
 }
 
-// loseNode is what Kubernetes does about a node that does not answer: the pod is to go, and stays. It returns when somebody else has
+// loseNode is what Kubernetes does about a node that is not well: the pod is to go, and stays. It returns when somebody else has
 // removed the pod.
 func (r *rig) loseNode(ctx context.Context, pod *corev1.Pod) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: pod.Spec.NodeName}, Status: corev1.NodeStatus{
-		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}},
+		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: r.ready}},
 	}}
 	_, _ = r.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 	now := metav1.NewTime(r.clock.Now())

@@ -14,11 +14,14 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// nodeLost is the reason of pods that are ended because nobody else can.
-const nodeLost = "NodeLost"
+// The reasons of pods that are ended because nobody else can: their node does not answer, or does not end them although it does.
+const (
+	nodeLost   = "NodeLost"
+	podOverdue = "PodOverdue"
+)
 
-// dropLost ends the pods that are to go and that the kubelet of their node cannot end, because it is gone. Without that the Job
-// makes no other pod for their indexes, and their namespace is never removed.
+// dropLost ends the pods that are to go and that the kubelet of their node does not end, most often because it is gone. Without that
+// the Job makes no other pod for their indexes, and their namespace is never removed.
 func (s *session) dropLost(ctx context.Context, pods []corev1.Pod) error {
 	var all []error
 	now := s.Clock.Now()
@@ -33,14 +36,26 @@ func (s *session) dropLost(ctx context.Context, pods []corev1.Pod) error {
 			s.leaving[pod.UID] = now
 		}
 		// The time of the API server is another one than ours: only how long we have seen it counts.
-		if now.Sub(since) < graceOf(pod)+overdue && !s.away(ctx, pod.Spec.NodeName) {
+		reason, why := s.lost(ctx, pod, now.Sub(since))
+		if reason == "" {
 			continue
 		}
-		if err := s.drop(ctx, pod); err != nil {
+		if err := s.drop(ctx, pod, reason, why); err != nil {
 			all = append(all, err)
 		}
 	}
 	return errors.Join(all...)
+}
+
+// lost says why nobody else ends a pod that has been on its way out for so long. reason is empty where its kubelet still may.
+func (s *session) lost(ctx context.Context, pod *corev1.Pod, leaving time.Duration) (reason, why string) {
+	switch {
+	case s.away(ctx, pod.Spec.NodeName):
+		return nodeLost, fmt.Sprintf("node %s does not answer", pod.Spec.NodeName)
+	case leaving >= graceOf(pod)+overdue:
+		return podOverdue, fmt.Sprintf("it has not ended within %s after its grace period", overdue)
+	}
+	return "", ""
 }
 
 func graceOf(pod *corev1.Pod) time.Duration {
@@ -50,7 +65,8 @@ func graceOf(pod *corev1.Pod) time.Duration {
 	return 0
 }
 
-// away reports whether a node is known not to answer, so that nothing on it will end in order. What cannot be found out is no.
+// away reports whether a node is known not to answer, so that nothing on it will end in order. One that says itself that it is not
+// ready does answer. What cannot be found out is no.
 func (s *session) away(ctx context.Context, name string) bool {
 	if name == "" {
 		return false
@@ -61,7 +77,7 @@ func (s *session) away(ctx context.Context, name string) bool {
 	}
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady {
-			return c.Status != corev1.ConditionTrue
+			return c.Status == corev1.ConditionUnknown
 		}
 	}
 	return false
@@ -69,16 +85,15 @@ func (s *session) away(ctx context.Context, name string) bool {
 
 // drop marks a pod as failed, as Kubernetes' own garbage collector of pods does, and removes it. The condition tells the Job that the
 // pod was disrupted: the failure does not count.
-func (s *session) drop(ctx context.Context, pod *corev1.Pod) error {
+func (s *session) drop(ctx context.Context, pod *corev1.Pod, reason, why string) error {
 	pods := s.Cluster.Client.CoreV1().Pods(pod.Namespace)
 	if !terminal(pod) {
-		message := fmt.Sprintf("node %s does not answer", pod.Spec.NodeName)
 		patch, err := json.Marshal(map[string]any{
 			"metadata": map[string]any{"uid": pod.UID},
 			"status": map[string]any{
-				"phase": corev1.PodFailed, "reason": nodeLost, "message": message,
+				"phase": corev1.PodFailed, "reason": reason, "message": why,
 				"conditions": []corev1.PodCondition{{
-					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: nodeLost, Message: message,
+					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reason, Message: why,
 					LastTransitionTime: metav1.NewTime(s.Clock.Now()),
 				}},
 			},
@@ -90,7 +105,10 @@ func (s *session) drop(ctx context.Context, pod *corev1.Pod) error {
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("mark pod %s as failed: %w", pod.Name, err)
 		}
-		s.board.note("ended pod %s by force: node %s does not answer", pod.Name, pod.Spec.NodeName)
+		s.board.note("ended pod %s by force: %s", pod.Name, why)
+		if state := s.pods[pod.UID]; state != nil {
+			state.why = lostBy(why)
+		}
 	}
 	err := pods.Delete(ctx, pod.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: ptr.To(int64(0)), Preconditions: &metav1.Preconditions{UID: &pod.UID},

@@ -39,8 +39,23 @@ const (
 	roomAdvice    = "give the cluster nodes with room, or ask for less: --worker-resources cpu=1,memory=2Gi, --workers N"
 )
 
-// obstacleOf is what keeps a pod from running; the zero value where it runs, or only has to start.
-func obstacleOf(pod *corev1.Pod, now time.Time) obstacle {
+// obstacle is what keeps a pod from running.
+func (s *session) obstacle(pod *corev1.Pod) obstacle {
+	return obstacleOf(pod, func() time.Duration {
+		// The time of the API server is another one than ours: only how long we have seen it counts.
+		now := s.Clock.Now()
+		since, known := s.unpulled[pod.UID]
+		if !known {
+			since = now
+			s.unpulled[pod.UID] = now
+		}
+		return now.Sub(since)
+	})
+}
+
+// obstacleOf is what keeps a pod from running; the zero value where it runs, or only has to start. unpulled is asked for how long its
+// image is missing where that is so.
+func obstacleOf(pod *corev1.Pod, unpulled func() time.Duration) obstacle {
 	if pod.Status.Phase != corev1.PodPending && pod.Status.Phase != "" {
 		return obstacle{}
 	}
@@ -54,7 +69,7 @@ func obstacleOf(pod *corev1.Pod, now time.Time) obstacle {
 		case "InvalidImageName", "ErrImageNeverPull":
 			return obstacle{text, true, imageAdvice}
 		case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
-			return obstacle{text, now.Sub(pod.CreationTimestamp.Time) > pullPatience, imageAdvice}
+			return obstacle{text, unpulled() > pullPatience, imageAdvice}
 		case "ContainerCreating", "PodInitializing":
 			continue
 		}
@@ -76,7 +91,7 @@ func obstacleOf(pod *corev1.Pod, now time.Time) obstacle {
 func (s *session) waiting(ctx context.Context) obstacle {
 	pending := false
 	for i := range s.current {
-		if o := obstacleOf(&s.current[i], s.Clock.Now()); o.text != "" {
+		if o := s.obstacle(&s.current[i]); o.text != "" {
 			return o
 		}
 		pending = pending || !terminal(&s.current[i])

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/results"
 )
@@ -69,7 +68,6 @@ func TestLedger(t *testing.T) {
 
 func TestObstacles(t *testing.T) {
 	t.Parallel()
-	made := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	waits := func(reason, message string) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
@@ -82,7 +80,7 @@ func TestObstacles(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		status   corev1.PodStatus
-		age      time.Duration
+		unpulled time.Duration
 		text     string
 		hopeless bool
 		hint     string
@@ -98,8 +96,7 @@ func TestObstacles(t *testing.T) {
 			unscheduled("pod has unbound immediate PersistentVolumeClaims"), time.Hour, "pod has unbound immediate PersistentVolumeClaims", false, "--storage pvc:CLASS",
 		},
 	} {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(made)}, Status: tc.status}
-		o := obstacleOf(pod, made.Add(tc.age))
+		o := obstacleOf(&corev1.Pod{Status: tc.status}, func() time.Duration { return tc.unpulled })
 		require.Equal(t, tc.text, o.String(), name)
 		require.Equal(t, tc.hopeless, o.hopeless, name)
 		require.Contains(t, o.hint("staging"), tc.hint, name)

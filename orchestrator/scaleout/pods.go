@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/internal/errs"
@@ -24,7 +25,8 @@ type podState struct {
 	name  string
 	// began is when its worker was first seen to run; zero for one that was never seen.
 	began time.Time
-	// ended is true once the pod is over, told once what became of its trial is known. why says how it ended, code is the exit code.
+	// ended is true once the pod is over, told once what became of its trial is known. why says how it ended, after "tried again
+	// after"; code is the exit code.
 	ended, told bool
 	why         string
 	code        int32
@@ -43,9 +45,13 @@ func (s *session) look(ctx context.Context) (*batchv1.Job, error) {
 	return job, nil
 }
 
-// workers are the pods of the Job.
+// workers are the pods of the Job, but for those that have succeeded: what these have played is in the store, and there is one for each
+// trial in the end.
 func (s *session) workers(ctx context.Context) ([]corev1.Pod, error) {
-	pods, err := s.Cluster.Client.CoreV1().Pods(s.namespace).List(ctx, metav1.ListOptions{LabelSelector: partLabel + "=" + workerPart})
+	pods, err := s.Cluster.Client.CoreV1().Pods(s.namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: partLabel + "=" + workerPart,
+		FieldSelector: fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)).String(),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list pods: %w", err)
 	}
@@ -61,7 +67,7 @@ func (s *session) observe() {
 	}
 	for uid, state := range s.pods {
 		if !here[uid] && !state.ended {
-			state.ended, state.why = true, cmp.Or(state.why, "its pod was removed")
+			state.ended, state.why = true, cmp.Or(state.why, "its pod went away")
 		}
 	}
 }
@@ -114,6 +120,9 @@ func (s *session) settle() {
 		if s.stored[state.name] || s.board.final(key) || state.code == int32(errs.ExitUnfit) {
 			continue
 		}
+		if state.began.IsZero() {
+			continue // Its try never began, so nobody waits for the end of it.
+		}
 		s.board.cut(key, state.began, state.why)
 	}
 }
@@ -151,11 +160,14 @@ func ending(pod *corev1.Pod) (why string, code int32) {
 	}
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
-			return strings.TrimSuffix(cmp.Or(c.Message, c.Reason, "its pod was disrupted"), "."), code
+			return lostBy(strings.TrimSuffix(cmp.Or(c.Message, c.Reason, "it was disrupted"), ".")), code
 		}
 	}
 	return cmp.Or(pod.Status.Message, why, "its pod has failed"), code
 }
+
+// lostBy is the end of a pod that somebody else than its worker has ended.
+func lostBy(why string) string { return "its pod was lost: " + why }
 
 // said is the end of what the worker of a pod has printed.
 func said(pod *corev1.Pod) string {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +17,10 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/gameday-bench/gameday/orchestrator"
@@ -45,6 +49,12 @@ type rig struct {
 	changed []string
 	// pending, unless it is nil, is what keeps every pod from running.
 	pending *corev1.ContainerStateWaiting
+	// vanishing is how many pods are removed before they run.
+	vanishing atomic.Int32
+	// ready is what nodes that are lost say about themselves.
+	ready corev1.ConditionStatus
+	// between, unless it is nil, answers in place of the depot where it returns true.
+	between func(w http.ResponseWriter, req *http.Request) bool
 	wg      sync.WaitGroup
 
 	mu     sync.Mutex
@@ -59,8 +69,9 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{
 		client: fake.NewSimpleClientset(), clock: clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), dir: t.TempDir(),
-		down: map[string]bool{}, play: func(context.Context, results.Key) results.Status { return results.Graded },
+		down: map[string]bool{}, ready: corev1.ConditionUnknown, play: func(context.Context, results.Key) results.Status { return results.Graded },
 	}
+	r.client.PrependReactor("list", "pods", r.listPods)
 	r.server = httptest.NewServer(http.HandlerFunc(r.depot))
 	jobs, err := r.client.BatchV1().Jobs(metav1.NamespaceAll).Watch(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -88,8 +99,31 @@ func (r *rig) pump(ctx context.Context) {
 	}
 }
 
+// listPods lists pods as the API server does: the fake takes no notice of what is selected by fields.
+func (r *rig) listPods(action clienttesting.Action) (bool, runtime.Object, error) {
+	list, ok := action.(clienttesting.ListActionImpl)
+	if !ok {
+		return false, nil, nil
+	}
+	found, err := r.client.Tracker().List(list.GetResource(), list.GetKind(), list.GetNamespace())
+	pods, ok := found.(*corev1.PodList)
+	if err != nil || !ok {
+		return true, nil, err
+	}
+	out := &corev1.PodList{}
+	for _, pod := range pods.Items {
+		if list.GetListRestrictions().Fields.Matches(fields.Set{"status.phase": string(pod.Status.Phase)}) {
+			out.Items = append(out.Items, pod)
+		}
+	}
+	return true, out, nil
+}
+
 // depot answers for the depot to which the Service of a namespace leads: /NAMESPACE/...
 func (r *rig) depot(w http.ResponseWriter, req *http.Request) {
+	if r.between != nil && r.between(w, req) {
+		return
+	}
 	namespace, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
 	service, err := r.client.CoreV1().Services(namespace).Get(req.Context(), "depot", metav1.GetOptions{})
 	if err != nil {
@@ -122,6 +156,22 @@ func (r *rig) breakDepot() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.down[r.jobs[0].Namespace+"/1"] = true
+}
+
+// unreadable has the store keep tries to itself whose keys begin with prefix, until there is another depot.
+func (r *rig) unreadable(prefix string) {
+	r.between = func(w http.ResponseWriter, req *http.Request) bool {
+		if !readsTry(req, prefix) || r.noted("making another one") {
+			return false
+		}
+		http.Error(w, "error trying to reach service", http.StatusServiceUnavailable)
+		return true
+	}
+}
+
+// readsTry reports whether a try is asked for whose key begins with prefix. Only executors do that.
+func readsTry(req *http.Request, prefix string) bool {
+	return req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/objects/"+prefix)
 }
 
 // executor plays on the rig.
@@ -176,6 +226,11 @@ func (r *rig) told(kind orchestrator.EventType) []string {
 		}
 	}
 	return out
+}
+
+// noted reports whether a note has said something.
+func (r *rig) noted(what string) bool {
+	return strings.Contains(strings.Join(r.told(orchestrator.Note), "\n"), what)
 }
 
 // namespaces are those that are there.

@@ -3,19 +3,18 @@ package scaleout
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/internal/random"
-	"github.com/gameday-bench/gameday/internal/readiness"
 	"github.com/gameday-bench/gameday/orchestrator"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/bundle"
@@ -34,13 +33,18 @@ type session struct {
 	// generation counts the depots, from 1; 0 with a bucket. token is the depot's.
 	generation int
 	token      string
-	// follows is true once there is a Job, readable once the plan is in the store, or was read from there.
-	follows, readable bool
+	// follows is true once there may be a Job, readable once the plan is in the store, or was read from there. unread is true where a
+	// plan is in the store that nobody can read.
+	follows, readable, unread bool
+	// ending is true once the session is being stopped: what is gathered from then on is not played again by its Job.
+	ending bool
 	// current are the pods of the Job as they were last seen, pods what is known of these and of earlier ones.
 	current []corev1.Pod
 	pods    map[types.UID]*podState
 	// leaving is since when pods of the namespace are on their way out.
 	leaving map[types.UID]time.Time
+	// unpulled is since when the images of pods are seen to be missing.
+	unpulled map[types.UID]time.Time
 	// stored are the names of the pods whose tries are in the store.
 	stored map[string]bool
 	// unfit is what a worker said that cannot play the plan.
@@ -52,11 +56,11 @@ type session struct {
 func (e *Executor) newSession(b *board, id, image string) *session {
 	return &session{
 		Executor: e, board: b, id: id, namespace: namespacePrefix + id, image: image,
-		pods: map[types.UID]*podState{}, leaving: map[types.UID]time.Time{}, stored: map[string]bool{},
+		pods: map[types.UID]*podState{}, leaving: map[types.UID]time.Time{}, unpulled: map[types.UID]time.Time{}, stored: map[string]bool{},
 	}
 }
 
-// begin makes a session that plays the trials. After an error nothing of it is left, or the error says what.
+// begin makes a session that plays the trials. After an error nothing of it is left, or the board has what.
 func (e *Executor) begin(ctx context.Context, b *board, trials []orchestrator.Assignment) (*session, error) {
 	image, err := e.Image(ctx)
 	if err != nil {
@@ -74,7 +78,8 @@ func (e *Executor) begin(ctx context.Context, b *board, trials []orchestrator.As
 		return nil, err
 	}
 	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(s.explain(err), s.end(ctx))
+		b.left = append(b.left, s.end(ctx))
+		return nil, s.explain(err)
 	}
 	return s, nil
 }
@@ -93,9 +98,8 @@ func (s *session) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, made := s.Cluster.Client, metav1.CreateOptions{}
-	if _, err := client.CoreV1().Namespaces().Create(ctx, namespaceOf(s.namespace, s.plan.Run.ID, s.id, s.image), made); err != nil {
-		return fmt.Errorf("create namespace: %w", err)
+	if err := s.makeNamespace(ctx); err != nil {
+		return err
 	}
 	s.board.note("%s on %d workers of %s (%s), namespace %s", trials(len(s.plan.Tasks)), workers, s.Cluster.Context, s.Cluster.Server, s.namespace)
 	if err := s.makeStore(ctx); err != nil {
@@ -104,22 +108,45 @@ func (s *session) prepare(ctx context.Context) error {
 	if err := s.seed(ctx); err != nil {
 		return err
 	}
-	if len(s.Env) > 0 {
-		data := map[string][]byte{}
-		for name, value := range s.Env {
-			data[name] = []byte(value)
-		}
-		if _, err := client.CoreV1().Secrets(s.namespace).Create(ctx, secret(agentsSecret, data), made); err != nil {
-			return fmt.Errorf("create secret: %w", err)
-		}
+	// It is there with nothing in it, too: where it is not, there never was a Job. See open.
+	data := map[string][]byte{}
+	for name, value := range s.Env {
+		data[name] = []byte(value)
+	}
+	if err := s.makeSecret(ctx, agentsSecret, data); err != nil {
+		return err
 	}
 	job := jobOf(jobSpec{
 		image: s.image, trials: len(s.plan.Tasks), workers: workers, retries: s.plan.Run.InfraRetries, resources: s.Resources, env: s.Env,
 	})
-	if _, err := client.BatchV1().Jobs(s.namespace).Create(ctx, job, made); err != nil {
+	s.follows = true // From now on: the answer may be lost.
+	if err := ensure(ctx, s.Executor, s.Cluster.Client.BatchV1().Jobs(s.namespace).Create, job); err != nil {
 		return fmt.Errorf("create job: %w", err)
 	}
-	s.follows = true
+	return nil
+}
+
+// makeNamespace makes the namespace. One that is there before it was asked for is somebody else's.
+func (s *session) makeNamespace(ctx context.Context) error {
+	asked := false
+	err := s.call(ctx, func(ctx context.Context) error {
+		_, err := s.Cluster.Client.CoreV1().Namespaces().Create(ctx, namespaceOf(s.namespace, s.plan.Run.ID, s.id, s.image), metav1.CreateOptions{})
+		if asked && apierrors.IsAlreadyExists(err) {
+			return nil
+		}
+		asked = true
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create namespace: %w", err)
+	}
+	return nil
+}
+
+func (s *session) makeSecret(ctx context.Context, name string, data map[string][]byte) error {
+	if err := ensure(ctx, s.Executor, s.Cluster.Client.CoreV1().Secrets(s.namespace).Create, secret(name, data)); err != nil {
+		return fmt.Errorf("create secret: %w", err)
+	}
 	return nil
 }
 
@@ -138,8 +165,8 @@ func (s *session) makeStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode access to the store: %w", err)
 	}
-	if _, err := s.Cluster.Client.CoreV1().Secrets(s.namespace).Create(ctx, secret(accessSecret, map[string][]byte{accessFile: data}), metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create secret: %w", err)
+	if err := s.makeSecret(ctx, accessSecret, map[string][]byte{accessFile: data}); err != nil {
+		return err
 	}
 	if own != nil {
 		s.store, err = openBucket(*own)
@@ -152,7 +179,8 @@ func (s *session) makeStore(ctx context.Context) error {
 // last: where it is, the rest is.
 func (s *session) seed(ctx context.Context) error {
 	put := func(key string, data []byte) error {
-		return blob.Patiently(ctx, s.Clock, storePatience, func(ctx context.Context) error { return s.store.Put(ctx, key, data) })
+		// A depot is behind the API server, so this has the longer patience of the two.
+		return blob.Patiently(ctx, s.Clock, patience, func(ctx context.Context) error { return s.store.Put(ctx, key, data) })
 	}
 	for i, dir := range s.Packs {
 		data, err := bundle.Pack(dir)
@@ -181,47 +209,18 @@ func (s *session) seed(ctx context.Context) error {
 	return nil
 }
 
-// play follows the Job, where there is one, to its end and removes the session.
+// play follows the Job, where there is one, to its end and removes the session. What cannot be removed or gathered is for the board to
+// have: it is no reason not to go on.
 func (s *session) play(ctx context.Context) error {
 	var err error
-	if s.follows {
+	if s.follows && s.readable {
 		err = s.explain(s.follow(ctx))
 	}
-	return errors.Join(interruption(ctx, err), s.end(ctx))
-}
-
-// parallelism is the number of workers: as many as asked for, or one for each node that takes pods, and never more than trials.
-func (s *session) parallelism(ctx context.Context, trials int) (int, error) {
-	if s.Workers > 0 {
-		return min(s.Workers, trials), nil
-	}
-	nodes, err := s.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return 0, errs.Hint(fmt.Errorf("count nodes: %w", err), "say how many pods there may be at a time: --workers N")
+		err = interruption(ctx, err)
 	}
-	count := 0
-	for _, node := range nodes.Items {
-		if takesPods(node) {
-			count++
-		}
-	}
-	if count == 0 {
-		return 0, errs.Hint(errs.Newf(errs.Infra, "count nodes of %s: none is ready and takes pods", s.Cluster.Context), "see kubectl --context %s get nodes", s.Cluster.Context)
-	}
-	return min(count, trials), nil
-}
-
-// takesPods reports whether a pod without tolerations can be bound to the node, and run there.
-func takesPods(node corev1.Node) bool {
-	if node.Spec.Unschedulable || node.Labels[corev1.LabelArchStable] != "" && node.Labels[corev1.LabelArchStable] != arch() {
-		return false
-	}
-	for _, taint := range node.Spec.Taints {
-		if taint.Effect != corev1.TaintEffectPreferNoSchedule {
-			return false
-		}
-	}
-	return readiness.Node(&node)
+	s.board.left = append(s.board.left, s.end(ctx))
+	return err
 }
 
 // volumeSize has room for the tries of all trials: some megabytes each, with logs of all parts of the cluster.

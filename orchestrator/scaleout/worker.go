@@ -25,9 +25,9 @@ import (
 
 const (
 	// readPatience is how long a worker waits for the store before its trial, writePatience how long it tries to store what it has
-	// played: longer than it takes to make another depot.
+	// played: longer than it takes to notice that the depot is gone, and to make another one.
 	readPatience  = 5 * time.Minute
-	writePatience = 15 * time.Minute
+	writePatience = storePatience + startPatience + 2*time.Minute
 	// hurriedPatience is writePatience for a worker that was told to stop: within workerGrace, with time left for its clean-up.
 	hurriedPatience = 45 * time.Second
 )

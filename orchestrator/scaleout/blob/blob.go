@@ -25,8 +25,6 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, error)
 	// List returns the keys that begin with prefix, sorted. No such key is no error.
 	List(ctx context.Context, prefix string) ([]string, error)
-	// Delete removes what is stored under key. A key without an object is no error.
-	Delete(ctx context.Context, key string) error
 }
 
 var (

@@ -19,6 +19,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/internal/random"
 	"github.com/gameday-bench/gameday/orchestrator/scaleout/blob"
 )
 
@@ -104,13 +105,38 @@ func Open(o Options) (*Bucket, error) {
 	return &Bucket{client: client, bucket: o.Bucket, prefix: o.Prefix}, nil
 }
 
-// Check stores and removes an object, so that a bucket that is missing or may not be written shows before anything depends on it.
-// Errors are of party infra.
+// Check stores, finds, reads and removes an object, so that a bucket that is missing, and rights that are, show before anything depends
+// on them. Errors are of party infra.
 func (b *Bucket) Check(ctx context.Context) error {
-	key := "check/access"
-	if err := errors.Join(b.Put(ctx, key, []byte("gameday\n")), b.Delete(ctx, key)); err != nil {
+	key := checkPrefix + random.Hex(8) // Two may look at the same time.
+	if err := errors.Join(b.tryOut(ctx, key), b.Delete(ctx, key)); err != nil {
 		return errs.Hint(errs.With(errs.Infra, fmt.Errorf("use bucket %s at %s: %w", b.bucket, b.client.EndpointURL().Host, err)),
 			"see that the bucket exists, and that the credentials may list, read, write and delete there")
+	}
+	return nil
+}
+
+// checkPrefix is what the keys of Check begin with.
+const checkPrefix = "check/"
+
+func (b *Bucket) tryOut(ctx context.Context, key string) error {
+	data := []byte("gameday\n")
+	if err := b.Put(ctx, key, data); err != nil {
+		return err
+	}
+	keys, err := b.List(ctx, checkPrefix)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(keys, key) {
+		return fmt.Errorf("list %s: %s was stored and is not there", checkPrefix, key)
+	}
+	got, err := b.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, data) {
+		return fmt.Errorf("get %s: it is not what was stored", key)
 	}
 	return nil
 }
@@ -183,7 +209,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// Delete implements blob.Store.
+// Delete removes what is stored under key. A key without an object is no error.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := blob.CheckKey(key); err != nil {
 		return err

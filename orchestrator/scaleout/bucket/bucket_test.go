@@ -33,6 +33,8 @@ type service struct {
 	objects map[string]object
 	// status, unless it is 0, is the answer to everything.
 	status int
+	// denied is what is not allowed: put, get, delete or list.
+	denied string
 }
 
 const pageSize = 2
@@ -48,6 +50,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusForbidden, "InvalidAccessKeyId")
 	case !here && r.URL.Path != "/results":
 		s.fail(w, http.StatusNotFound, "NoSuchBucket")
+	case s.denied != "" && s.denied == right(r, key):
+		s.fail(w, http.StatusForbidden, "AccessDenied")
 	case key == "":
 		s.list(w, r)
 	case r.Method == http.MethodPut:
@@ -77,6 +81,17 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(o.data)))
 		_, _ = w.Write(o.data)
 	}
+}
+
+// right is the right that a request takes.
+func right(r *http.Request, key string) string {
+	switch {
+	case key == "":
+		return "list"
+	case r.Method == http.MethodHead:
+		return "get"
+	}
+	return strings.ToLower(r.Method)
 }
 
 // put changes an object behind the client's back.
@@ -197,6 +212,26 @@ func TestWhatIsRefused(t *testing.T) {
 			require.Contains(t, errs.HintOf(err), "credentials")
 			_, err = b.List(t.Context(), "")
 			require.ErrorIs(t, err, blob.ErrRefused)
+		})
+	}
+}
+
+func TestCheckFindsWhichRightIsMissing(t *testing.T) {
+	t.Parallel()
+	for denied, want := range map[string]string{"put": "put check/", "get": "get check/", "list": "list check/", "delete": "delete check/"} {
+		t.Run(denied, func(t *testing.T) {
+			t.Parallel()
+			s, o := open(t)
+			s.denied = denied
+			b, err := bucket.Open(o)
+			require.NoError(t, err)
+			err = b.Check(t.Context())
+			require.ErrorIs(t, err, blob.ErrRefused)
+			require.ErrorContains(t, err, want)
+			require.Equal(t, errs.Infra, errs.PartyOf(err))
+			if denied != "delete" {
+				require.Zero(t, s.count(), "nothing is left where it can be removed")
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -77,17 +78,6 @@ func (c *Client) List(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// Delete implements blob.Store.
-func (c *Client) Delete(ctx context.Context, key string) error {
-	if err := blob.CheckKey(key); err != nil {
-		return err
-	}
-	if _, _, err := c.do(ctx, http.MethodDelete, objectsPath+key, nil, nil); err != nil {
-		return fmt.Errorf("delete %s: %w", key, err)
-	}
-	return nil
-}
-
 func (c *Client) do(ctx context.Context, method, path string, header http.Header, body []byte) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, objectTimeout)
 	defer cancel()
@@ -100,6 +90,9 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	}
 	req.Header.Set(tokenHeader, c.token)
 	resp, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New(err.Error()) // A file with credentials that is missing is not an object that is.
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +107,8 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	return data, resp.Header, nil
 }
 
-// verdict says what an answer means.
+// verdict says what an answer means. What is in between may refuse credentials of its own, the API server's: that it does not know who
+// asks may pass, for they can be renewed; that it forbids the way does not.
 func verdict(resp *http.Response, body []byte) error {
 	text := strings.Join(strings.Fields(string(body[:min(len(body), 300)])), " ")
 	ours := resp.Header.Get(markHeader) != ""
@@ -125,7 +119,7 @@ func verdict(resp *http.Response, body []byte) error {
 		return fs.ErrNotExist
 	case code == http.StatusUnprocessableEntity && ours:
 		return fmt.Errorf("the object was damaged on its way: %s", text) // Not for good: it can be sent again.
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusBadRequest && ours:
+	case code == http.StatusForbidden, ours && (code == http.StatusUnauthorized || code == http.StatusBadRequest):
 		return fmt.Errorf("%w: status %d: %s", blob.ErrRefused, code, text)
 	case !ours:
 		return fmt.Errorf("the depot does not answer: status %d: %s", code, text)

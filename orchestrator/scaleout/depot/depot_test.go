@@ -64,10 +64,6 @@ func TestObjects(t *testing.T) {
 	require.Error(t, err, "a directory is no object")
 	_, err = c.Get(t.Context(), "plan.json/x")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.NoError(t, c.Delete(t.Context(), "tries/0/a"))
-	require.NoError(t, c.Delete(t.Context(), "tries/0/a"), "idempotent")
-	_, err = c.Get(t.Context(), "tries/0/a")
-	require.ErrorIs(t, err, fs.ErrNotExist)
 	incoming, err := os.ReadDir(filepath.Join(dir, "incoming"))
 	require.NoError(t, err)
 	require.Empty(t, incoming)
@@ -79,7 +75,7 @@ func TestWhatIsRefused(t *testing.T) {
 	require.ErrorIs(t, depot.NewClient(address, "guess", nil).Put(t.Context(), "a", nil), blob.ErrRefused)
 	c := depot.NewClient(address, token, nil)
 	require.ErrorIs(t, c.Put(t.Context(), "../a", nil), blob.ErrRefused)
-	require.ErrorIs(t, c.Delete(t.Context(), ".hidden"), blob.ErrRefused)
+	require.ErrorIs(t, c.Put(t.Context(), ".hidden", nil), blob.ErrRefused)
 	for name, tc := range map[string]struct {
 		method, path, token, digest string
 		want                        int
@@ -90,6 +86,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"key":             {http.MethodPut, "/objects/a%20b", token, blob.Digest([]byte("x")), 400},
 		"list, no token":  {http.MethodGet, "/keys", "", "", 401},
 		"no such method":  {http.MethodPost, "/objects/a", token, "", 405},
+		"delete":          {http.MethodDelete, "/objects/a", token, "", 405},
 		"health, anybody": {http.MethodGet, depot.HealthPath, "", "", 200},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), tc.method, address+tc.path, strings.NewReader("x"))
@@ -143,13 +140,42 @@ func TestDamageIsSeen(t *testing.T) {
 // TestWhatIsInBetween: the API server answers for a depot that is not there.
 func TestWhatIsInBetween(t *testing.T) {
 	t.Parallel()
-	for status, final := range map[int]bool{404: false, 503: false, 502: false, 200: false, 403: true} {
+	for status, final := range map[int]bool{404: false, 503: false, 502: false, 200: false, 401: false, 403: true} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		_, err := depot.NewClient(server.URL, token, nil).Get(t.Context(), "a")
 		server.Close()
 		require.Error(t, err, status)
 		require.Equal(t, final, blob.Final(err), status)
 	}
+}
+
+// TestAnswerThatIsCutOffIsNotDamage: the depot, or the volume below it, goes away while an object is read.
+func TestAnswerThatIsCutOffIsNotDamage(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t)
+	data := bytes.Repeat([]byte("0123456789abcdef\n"), 1<<16) // Not what a server has in its buffer at the end, and can count.
+	require.NoError(t, depot.NewClient(address, token, nil).Put(t.Context(), "a", data))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/objects/a", nil)
+	require.NoError(t, err)
+	req.Header.Set("Gameday-Token", token)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, int64(len(data)), resp.ContentLength, "so that half of it is not the whole")
+
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Gameday-Depot", "1")
+		w.Header().Set("Gameday-Digest", blob.Digest(data))
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write(data[:500])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer cut.Close()
+	_, err = depot.NewClient(cut.URL, token, nil).Get(t.Context(), "a")
+	require.Error(t, err)
+	require.NotErrorIs(t, err, blob.ErrCorrupt)
+	require.False(t, blob.Final(err))
 }
 
 func TestManyWriters(t *testing.T) {
@@ -182,8 +208,12 @@ func TestServe(t *testing.T) {
 	require.NoError(t, err)
 	address := probe.Addr().String()
 	require.NoError(t, probe.Close())
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "incoming", "123")
+	require.NoError(t, os.MkdirAll(filepath.Dir(stale), 0o700))
+	require.NoError(t, os.WriteFile(stale, []byte("half"), 0o600))
 	ended := make(chan error, 1)
-	go func() { ended <- (&depot.Server{Dir: t.TempDir(), Token: depot.NewToken()}).Serve(ctx, address, pair) }()
+	go func() { ended <- (&depot.Server{Dir: dir, Token: depot.NewToken()}).Serve(ctx, address, pair) }()
 
 	trusting, err := depot.Trusting(certificate)
 	require.NoError(t, err)
@@ -208,6 +238,7 @@ func TestServe(t *testing.T) {
 		status, err := get("https://depot.ns.svc" + depot.HealthPath)
 		return err == nil && status == http.StatusOK
 	}, 10*time.Second, 10*time.Millisecond)
+	require.NoFileExists(t, stale, "what a killed server was about to store")
 	_, err = get("https://other.ns.svc" + depot.HealthPath)
 	var wrong *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &wrong)

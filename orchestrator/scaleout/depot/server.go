@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -44,6 +45,12 @@ const (
 	HealthPath = "/healthz"
 )
 
+// The directories below that of a server: objects, and what is on its way to become one.
+const (
+	objectsDir  = "objects"
+	incomingDir = "incoming"
+)
+
 // Server serves the objects of one directory. Its fields are set once, before the first request.
 type Server struct {
 	// Dir is the directory, which exists and which no other server uses.
@@ -58,13 +65,11 @@ type Server struct {
 //
 //	PUT    /objects/KEY     stores the body; its digest is in the header Gameday-Digest
 //	GET    /objects/KEY     returns it, with the digest
-//	DELETE /objects/KEY     removes it
 //	GET    /keys?prefix=P   returns the keys as a JSON list
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT "+objectsPath+"{key...}", s.authorized(s.put))
 	mux.HandleFunc("GET "+objectsPath+"{key...}", s.authorized(s.get))
-	mux.HandleFunc("DELETE "+objectsPath+"{key...}", s.authorized(s.remove))
 	mux.HandleFunc("GET "+keysPath, s.authorized(s.list))
 	mux.HandleFunc("GET "+HealthPath, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,6 +80,10 @@ func (s *Server) Handler() http.Handler {
 
 // Serve serves over TLS on address until ctx ends, and lets requests under way end.
 func (s *Server) Serve(ctx context.Context, address string, certificate tls.Certificate) error {
+	// What was on its way to a server that was killed is sent again, and would take up the volume for good.
+	if err := os.RemoveAll(filepath.Join(s.Dir, incomingDir)); err != nil {
+		return errs.With(errs.Infra, fmt.Errorf("serve depot: %w", err))
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return errs.With(errs.Infra, fmt.Errorf("serve depot: %w", err))
@@ -116,7 +125,7 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request) string {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return ""
 	}
-	return filepath.Join(s.Dir, "objects", filepath.FromSlash(key))
+	return filepath.Join(s.Dir, objectsDir, filepath.FromSlash(key))
 }
 
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +149,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 // store writes an object under a name that no reader looks for, and renames it when it is whole and on the disk. The first line of
 // the file is the digest: so both come and go at once.
 func (s *Server) store(file, digest string, content io.Reader) (err error) {
-	incoming := filepath.Join(s.Dir, "incoming")
+	incoming := filepath.Join(s.Dir, incomingDir)
 	if err := errors.Join(os.MkdirAll(incoming, 0o700), os.MkdirAll(filepath.Dir(file), 0o700)); err != nil {
 		return err
 	}
@@ -202,10 +211,18 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, fmt.Errorf("read digest: %w", err), http.StatusInternalServerError)
 		return
 	}
+	info, err := f.Stat()
+	if err != nil {
+		s.failed(w, err, http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set(digestHeader, strings.TrimSuffix(digest, "\n"))
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(info.Size()-int64(len(digest)), 10))
 	if _, err := io.Copy(w, content); err != nil {
 		s.log().Warn("an object was not sent to its end", "key", r.PathValue("key"), "error", err)
+		// The answer has to be seen to be cut off: half an object that ends in order looks like one that is damaged for good.
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -214,20 +231,8 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-func (s *Server) remove(w http.ResponseWriter, r *http.Request) {
-	file := s.file(w, r)
-	if file == "" {
-		return
-	}
-	if err := os.Remove(file); err != nil && !isMissing(err) {
-		s.failed(w, err, http.StatusInternalServerError)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	prefix, root := r.URL.Query().Get("prefix"), filepath.Join(s.Dir, "objects")
+	prefix, root := r.URL.Query().Get("prefix"), filepath.Join(s.Dir, objectsDir)
 	keys := []string{}
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {

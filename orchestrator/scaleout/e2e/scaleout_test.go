@@ -9,8 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gameday-bench/gameday/orchestrator/cluster"
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -21,6 +22,7 @@ func TestScaleOut(t *testing.T) {
 	s := newSite(t)
 	t.Run("a node is killed", s.testNodeLoss)
 	t.Run("interrupted and resumed", s.testResume)
+	t.Run("the depot's node is killed", s.testDepotLoss) // The last one: the volume may go after the node is back only.
 }
 
 // testNodeLoss kills a node with a worker in the middle of its trial: the trial is played again, and every trial is graded.
@@ -42,9 +44,7 @@ func (s *site) testNodeLoss(t *testing.T) {
 		return false
 	})
 	t.Logf("killing node %s with pod %s", victim.Spec.NodeName, victim.Name)
-	controller, ok := s.cluster.(cluster.NodeController)
-	require.True(t, ok)
-	require.NoError(t, controller.CrashNode(t.Context(), victim.Spec.NodeName))
+	s.crash(t, victim.Spec.NodeName)
 	code, said := r.end(t)
 	t.Log(said)
 	require.Zero(t, code)
@@ -72,7 +72,6 @@ func (s *site) testNodeLoss(t *testing.T) {
 	}
 	require.Contains(t, said, "its pod was lost")
 	s.requireNothingLeft(t)
-	require.NoError(t, controller.RestartNode(t.Context(), victim.Spec.NodeName))
 }
 
 // testResume interrupts a run in the middle: it cleans up, and what is left of it is played when it is resumed.
@@ -105,4 +104,38 @@ func (s *site) testResume(t *testing.T) {
 		require.Equal(t, results.Graded, record.Status, record.Dir)
 	}
 	s.requireNothingLeft(t)
+}
+
+// testDepotLoss kills the node with the depot in the middle of a trial: there is another depot, and what was lost with the first one is
+// played again. A volume on the disk of the node that is away cannot be removed, which the run says and has an exit code for.
+func (s *site) testDepotLoss(t *testing.T) {
+	const id = "depot-loss"
+	r := s.play(t, id, append([]string{"--agent", "nop"}, problems...)...)
+	node := ""
+	r.await(t, "a worker in a trial on a node without the depot", func() bool {
+		depots := s.pods(t, "depot")
+		for _, pod := range s.pods(t, "worker") {
+			if len(depots) > 0 && pod.Spec.NodeName != depots[0].Spec.NodeName && s.begun(t, pod, "deploy") {
+				node = depots[0].Spec.NodeName
+				return true
+			}
+		}
+		return false
+	})
+	t.Logf("killing node %s with the depot", node)
+	s.crash(t, node)
+	code, said := r.end(t)
+	t.Log(said)
+	require.Contains(t, []int{errs.ExitOK, errs.ExitEnvironment}, code)
+	require.Contains(t, said, "making another one")
+	data, err := results.Load(filepath.Join(s.runs, id))
+	require.NoError(t, err)
+	last := results.Latest(data.Trials)
+	require.Len(t, last, len(problems))
+	for _, record := range last {
+		require.Equal(t, results.Graded, record.Status, record.Dir)
+	}
+	namespaces, err := s.kube.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{LabelSelector: "gameday.dev/executor-run"})
+	require.NoError(t, err)
+	require.Empty(t, namespaces.Items)
 }

@@ -71,11 +71,12 @@ type run struct {
 	done     chan struct{}
 }
 
-// start starts gameday; deadlines are stretched, for it shares the machine with the cluster.
+// start starts gameday, which gets no signal of a terminal: the test sends those. It ends with the test's process, also where that is
+// ended for having taken too long.
 func (s *site) start(t *testing.T, args ...string) *run {
 	t.Helper()
 	r := &run{cmd: exec.Command(s.binary, args...), done: make(chan struct{})}
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r.cmd.Env = append(os.Environ(), "NO_COLOR=1")
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.err
 	require.NoError(t, r.cmd.Start())
@@ -94,7 +95,8 @@ func (s *site) start(t *testing.T, args ...string) *run {
 	return r
 }
 
-// play starts a run on the cluster with two workers. A machine of two cores that has all of it may miss a baseline more than once.
+// play starts a run on the cluster with two workers. Deadlines are stretched, for all of it shares the machine; one of two cores may
+// still miss a baseline more than once.
 func (s *site) play(t *testing.T, id string, args ...string) *run {
 	t.Helper()
 	return s.start(t, append([]string{
@@ -145,6 +147,15 @@ func (s *site) pods(t *testing.T, part string) []corev1.Pod {
 		}
 	}
 	return out
+}
+
+// crash kills a node, which is back when the test has ended, however it ends.
+func (s *site) crash(t *testing.T, node string) {
+	t.Helper()
+	controller, ok := s.cluster.(cluster.NodeController)
+	require.True(t, ok)
+	t.Cleanup(func() { require.NoError(t, controller.RestartNode(context.WithoutCancel(t.Context()), node)) })
+	require.NoError(t, controller.CrashNode(t.Context(), node))
 }
 
 // begun reports whether the log of a worker tells of a phase of its trial.
