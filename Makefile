@@ -48,7 +48,7 @@ generate: ## Generate code: protobuf, custom resource definitions
 	$(GO) generate ./...
 
 .PHONY: kindnode
-kindnode: bin/kindnode ## Make a node image for kind, and Chaos Mesh's images, where no registry answers (ARGS="-fresh"); as root, 30 minutes at first
+kindnode: bin/kindnode ## Make a node image for kind, and Chaos Mesh's images, where no registry answers (ARGS="-fresh"); as root, with a Docker daemon (bin/kindnode dockerd start), 30 minutes at first
 	$(BIN)/kindnode build $(ARGS)
 
 .PHONY: bin/kindnode
@@ -122,8 +122,9 @@ bench: build ## Measure and print the table of docs/benchmarks.md, in 3 to 4 hou
 ##@ Style
 
 .PHONY: lint
-lint: $(GOLANGCI) ## Run golangci-lint and the import rules
+lint: $(GOLANGCI) ## Run golangci-lint, go vet on the tests on kind clusters, and the import rules
 	$(GOLANGCI) run --timeout 20m ./...
+	$(GO) vet -tags kind ./orchestrator/cluster/kind/e2e ./orchestrator/scaleout/e2e
 	$(GO) test ./internal/archtest
 
 $(GOLANGCI):

@@ -9,9 +9,10 @@ import (
 	"github.com/gameday-bench/gameday/results"
 )
 
-// breakdownNotice is how long a cluster may take to notice that one of its processes is gone: who called that process has an
-// error at once.
-const breakdownNotice = 4 * time.Second
+// breakdownNotice is how long a cluster may take to notice that one of its processes, or the engine that its nodes are in, is gone: who
+// called it has an error at once, while a busy machine takes seconds for each of the looks that have to fail. Only trials that have
+// failed wait for it.
+const breakdownNotice = 15 * time.Second
 
 // bindToCluster ends the context when the cluster breaks down by itself, with the breakdown as its cause.
 func (t *trial) bindToCluster(ctx context.Context) (context.Context, func()) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gameday-bench/gameday/hack/kindnode/internal/dockerd"
@@ -24,7 +25,7 @@ type buildFlags struct {
 	common
 	engine, suite, mirror string
 	jobs                  int
-	fresh, load           bool
+	fresh, load, check    bool
 }
 
 func (b *buildFlags) register(flags *flag.FlagSet) {
@@ -34,6 +35,7 @@ func (b *buildFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&b.mirror, "mirror", "", "Debian mirror; the one that this machine uses where it is not given")
 	flags.IntVar(&b.jobs, "jobs", min(2, runtime.NumCPU()), "programs built at a time; each takes every processor, but not when it is linked")
 	flags.BoolVar(&b.fresh, "fresh", false, "make everything again")
+	flags.BoolVar(&b.check, "check", false, "make nothing, and fail where something is not kept from before")
 	flags.BoolVar(&b.load, "load", true, "load the image into the engine; without it, only what the image is made of is made")
 }
 
@@ -71,6 +73,12 @@ func runBuild(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 	} else if !b.load {
 		want = append(want, recipe.Parts...)
 	}
+	if b.check {
+		if missing := plan.Missing(want...); len(missing) > 0 {
+			return fmt.Errorf("these are not kept from before: %s", strings.Join(missing, ", "))
+		}
+		return nil
+	}
 	start := time.Now()
 	outcomes, err := plan.Run(ctx, b.options(stderr), want...)
 	if tableErr := steps.Table(stdout, outcomes, time.Since(start)); tableErr != nil {
@@ -103,7 +111,7 @@ func (b *buildFlags) reach(ctx context.Context) (engine.Engine, error) {
 		return eng, nil
 	}
 	if err := eng.Check(ctx); err != nil {
-		return eng, fmt.Errorf("%w\nhint: start it (kindnode dockerd start starts a Docker daemon where there is none), or use -load=false", err)
+		return eng, fmt.Errorf("%w\nhint: start it (bin/kindnode dockerd start starts a Docker daemon where there is none), or use -load=false", err)
 	}
 	return eng, nil
 }

@@ -27,6 +27,7 @@ type daemonFlags struct {
 func (d *daemonFlags) register(flags *flag.FlagSet) {
 	defaults := dockerd.Defaults()
 	d.common.register(flags)
+	// What a daemon was started with is known as long as it is not stopped: then these say nothing.
 	flags.StringVar(&d.data, "data", defaults.Data, "directory for images and containers; it needs several GB")
 	flags.StringVar(&d.address, "address", defaults.Address.String(), "address of the default network's bridge, with the network's length")
 	flags.StringVar(&d.pool, "pool", defaults.Pool.String(), "addresses of the other networks")

@@ -93,7 +93,7 @@ func TestImages(t *testing.T) {
 		require.NoError(t, err, given)
 		require.Equal(t, want, got, given)
 	}
-	for _, bad := range []string{"/", "a/", "/a", ":v1", "a/:v1", "a/b:", "https://registry.example.com", "a@sha256:00", "a b"} {
+	for _, bad := range []string{"/", "a/", "/a", ":v1", "a/:v1", "a/b:", "https://registry.example.com", "a@sha256:00", "a b", "./images.tar", "images.tar", "mirror/images.tgz"} {
 		_, err := parseImages(bad)
 		require.Error(t, err, bad)
 		require.Equal(t, errs.Usage, errs.PartyOf(err), bad)

@@ -16,6 +16,9 @@ func parseImages(s string) (images, error) {
 	if s == "" {
 		return images{}, nil
 	}
+	if NamesFile(s) {
+		return images{}, badImages(s)
+	}
 	out := images{registry: s}
 	slash := strings.LastIndex(s, "/")
 	last := s[slash+1:]

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,12 +16,15 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
 // mesh is where Chaos Mesh comes from.
 type mesh interface {
+	// check finds out what keeps install from beginning, without a cluster.
+	check(ctx context.Context, o chaosmesh.Options) error
 	// find returns the installation in a namespace; nil where there is none.
 	find(ctx context.Context, config *rest.Config, namespace string) (release, error)
 	// install installs it as the options say.
@@ -38,6 +41,8 @@ type release interface {
 
 // charts is the mesh of package chaosmesh.
 type charts struct{}
+
+func (charts) check(ctx context.Context, o chaosmesh.Options) error { return o.Check(ctx) }
 
 func (charts) find(ctx context.Context, config *rest.Config, namespace string) (release, error) {
 	found, err := chaosmesh.Find(ctx, config, namespace)
@@ -64,6 +69,9 @@ func (p *Provider) chaosMesh() mesh {
 
 // chaosNamespace is where Chaos Mesh is installed to where the cluster has none.
 func (p *Provider) chaosNamespace() string { return cmp.Or(p.Chaos.Namespace, "chaos-mesh") }
+
+// chartLimit bounds the look at the chart.
+const chartLimit = 20 * time.Second
 
 // controller is the Deployment of Chaos Mesh's controllers: every way to install it calls it so.
 const controller = "chaos-controller-manager"
@@ -92,10 +100,10 @@ func (in *inspection) checkChaos(ctx context.Context) preflight.Check {
 		return preflight.Failed(name, "install it again, or remove what is left: kubectl --context "+in.target.Context+" delete crd "+strings.Join(left, " "),
 			"it has been removed, but for %d definitions", len(left))
 	}
-	if chart := in.provider.Chaos.Chart; chart != "" && !strings.Contains(chart, "://") {
-		if _, err := os.Stat(chart); err != nil {
-			return preflight.Failed(name, "name a chart that can be read: --chaos-mesh-chart FILE", "%v", err)
-		}
+	ctx, cancel := context.WithTimeoutCause(ctx, chartLimit, fmt.Errorf("no answer within %s", chartLimit))
+	defer cancel()
+	if err := in.provider.chaosMesh().check(ctx, in.provider.Chaos); err != nil {
+		return preflight.Failed(name, errs.HintOf(err), "it is not installed, and cannot be: %v", err)
 	}
 	return preflight.Passed(name, "not installed: it will be, in namespace %s, until the end of the run", in.provider.chaosNamespace())
 }

@@ -12,6 +12,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/gameday-bench/gameday/internal/errs"
+	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
@@ -135,6 +136,15 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsMade(t *testing.T) {
 			check:  "Chaos Mesh", detail: "but for 1 definitions", hint: "delete crd networkchaos.chaos-mesh.org",
 		},
 		"no chart": {provider: func(p *Provider) { p.Chaos.Chart = "/nonexistent.tgz" }, check: "Chaos Mesh", detail: "/nonexistent.tgz", hint: "--chaos-mesh-chart"},
+		"a chart that is none": {
+			provider: func(p *Provider) { p.Chaos.Chart = "check_test.go" }, check: "Chaos Mesh", detail: "read chart check_test.go", hint: "--chaos-mesh-chart",
+		},
+		"images that are none": {
+			provider: func(p *Provider) {
+				p.Chaos = chaosmesh.Options{Chart: "../../chaosmesh/testdata/chart", Images: "./images.tar"}
+			},
+			check: "Chaos Mesh", detail: `"./images.tar" is no REGISTRY`, hint: "registry.example.com/mirror",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -51,8 +51,8 @@ func (c *cordons) allow(ctx context.Context, name string, unschedulable bool) (s
 	return "", nil
 }
 
-// restore lets every node take pods again.
-func (c *cordons) restore(ctx context.Context) error {
+// restore lets every node take pods again. The note goes with that, unless the Lease is gone, or, where ours is false, another run's.
+func (c *cordons) restore(ctx context.Context, ours bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.nodes) == 0 {
@@ -62,7 +62,13 @@ func (c *cordons) restore(ctx context.Context) error {
 		return err
 	}
 	c.nodes = nil
-	return note(ctx, c.kube, nil)
+	if !ours {
+		return nil
+	}
+	if err := note(ctx, c.kube, nil); !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil
 }
 
 // uncordon lets nodes take pods again. One that is gone is done.

@@ -1,8 +1,11 @@
 package existing
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -191,6 +194,37 @@ func TestALostClaimIsABreakdown(t *testing.T) {
 	require.NoError(t, err, "the next trial claims it again")
 	require.NoError(t, again.Err())
 	require.NoError(t, again.Down(t.Context()))
+}
+
+// TestALostClaimLeavesTheNextRunAlone: a run that was thought dead takes away what is its own, and not the faults of the run that has the cluster now.
+func TestALostClaimLeavesTheNextRunAlone(t *testing.T) {
+	t.Parallel()
+	s := newAPIServer(t)
+	p, m := newProvider(t, s)
+	p.AllowCordon = true
+	var said bytes.Buffer
+	p.Log = slog.New(slog.NewTextHandler(&said, nil))
+	c := up(t, p)
+	makeNamespace(t, c, "hotel")
+	code, answer := ask(t, c, true, http.MethodPatch, "/api/v1/nodes/n1", asMerge, `{"spec":{"unschedulable":true}}`)
+	require.Equal(t, http.StatusOK, code, answer)
+
+	const owner = "gameday.dev/owner: run-2"
+	const leaseAt, fault = "/apis/coordination.k8s.io/v1/namespaces/gameday-system/leases/claim", "/apis/chaos-mesh.org/v1alpha1/namespaces/gameday-system/networkchaos/theirs"
+	s.add(t, namespaceYAML(Home, owner, "gameday.dev/scope: run"),
+		"apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: claim, namespace: gameday-system, annotations: {gameday.dev/holder: ada, gameday.dev/cordoned: n2}}\nspec: {holderIdentity: run-2}\n",
+		namespaceYAML("chaos-mesh", owner, "gameday.dev/scope: run", `gameday.dev/chaos-mesh: "true"`),
+		"apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: theirs, namespace: gameday-system}\n")
+	require.NoError(t, c.Down(t.Context()))
+	require.NoError(t, p.Close(t.Context()))
+	left := s.paths()
+	require.NotContains(t, left, "/api/v1/namespaces/hotel", "what is ours is removed")
+	require.NotContains(t, s.object("/api/v1/nodes/n1").Object["spec"], "unschedulable")
+	require.Subset(t, left, []string{fault, leaseAt, "/api/v1/namespaces/" + Home, "/api/v1/namespaces/chaos-mesh"})
+	require.Equal(t, "n2", s.object(leaseAt).GetAnnotations()[cordonNote], "the note is the next run's")
+	require.True(t, m.released["chaos-mesh"], "so is Chaos Mesh")
+	require.Contains(t, said.String(), "another run has taken the cluster")
+	require.Contains(t, said.String(), "holder=ada")
 }
 
 func TestWhatAKilledRunHasLeftIsRemoved(t *testing.T) {

@@ -95,11 +95,36 @@ func (s *session) ready(ctx context.Context) error {
 
 // clean removes everything that trials have made, and waits until it is gone. The error names what is left.
 func (s *session) clean(ctx context.Context) error {
+	ours, err := s.holds(ctx)
+	return errors.Join(err, s.removeTrial(ctx, ours))
+}
+
+// removeTrial removes what trials have made; ours says that Home is this run's.
+func (s *session) removeTrial(ctx context.Context, ours bool) error {
 	var all []error
 	if s.cordons != nil {
-		all = append(all, s.cordons.restore(ctx))
+		all = append(all, s.cordons.restore(ctx, ours))
 	}
-	return errors.Join(append(all, removeChaosObjects(ctx, s.kube, s.dynamic, s.clock, s.log), s.sweeper().remove(ctx, s.made(scopeTrial)))...)
+	if ours {
+		all = append(all, removeChaosObjects(ctx, s.kube, s.dynamic, s.clock, s.log))
+	}
+	return errors.Join(append(all, s.sweeper().remove(ctx, s.made(scopeTrial)))...)
+}
+
+// holds is false where somebody else has Home by now, which this run had lost: what is in it, and Chaos Mesh, are left to him. A run begins
+// only where nothing of another one is left, so nothing of ours is among it. Where that cannot be told it is false, too, with the reason.
+func (s *session) holds(ctx context.Context) (bool, error) {
+	held, err := readClaim(ctx, s.kube, s.clock.Now())
+	switch {
+	case errors.Is(err, errForeignHome):
+		held = &claimant{holder: "somebody else"}
+	case err != nil:
+		return false, fmt.Errorf("see who holds the cluster: %w", err)
+	case held == nil || held.owner == s.owner:
+		return true, nil
+	}
+	s.log.WarnContext(ctx, "another run has taken the cluster: its faults are left alone", "holder", held.String())
+	return false, nil
 }
 
 // made is the selector of what this session has made for a scope.
@@ -113,8 +138,9 @@ func (s *session) sweeper() sweeper { return sweeper{kube: s.kube, dynamic: s.dy
 func (s *session) end(ctx context.Context) error {
 	var all []error
 	if s.claim != nil {
-		all = append(all, s.clean(ctx))
-		if s.installed {
+		ours, err := s.holds(ctx)
+		all = append(all, err, s.removeTrial(ctx, ours))
+		if s.installed && ours {
 			all = append(all, removeMesh(ctx, s.mesh, s.rest, s.dynamic, s.chaosIn))
 		}
 		all = append(all, s.sweeper().remove(ctx, s.made(scopeRun)))

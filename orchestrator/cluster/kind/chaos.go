@@ -26,18 +26,27 @@ func installMesh(ctx context.Context, config *rest.Config, o chaosmesh.Options) 
 	return release.Verify(ctx)
 }
 
-// chartLimit bounds the look at the chart before anything is made.
+// chartLimit bounds the look at the chart, and at the archive of images, before anything is made.
 const chartLimit = 20 * time.Second
 
-// checkChaos looks whether the chart can be had: after minutes of bringing up nodes is no time to find out.
+// checkChaos looks whether the chart can be had, and the archive of images where there is one: after minutes of bringing up nodes is no time to
+// find out.
 func (p *Provider) checkChaos(ctx context.Context) preflight.Check {
 	const name = "Chaos Mesh"
 	ctx, cancel := context.WithTimeoutCause(ctx, chartLimit, fmt.Errorf("no answer within %s", chartLimit))
 	defer cancel()
-	o, _ := p.chaosOptions()
+	o, archive := p.chaosOptions()
+	if archive == "" && chaosmesh.NamesFile(o.Images) {
+		return preflight.Failed(name, "see that --chaos-mesh-images names a file that is there, or a registry", "images of Chaos Mesh: no such archive: %s", o.Images)
+	}
 	look := p.chart
 	if look == nil {
-		look = func(ctx context.Context, o chaosmesh.Options) error { return o.Check(ctx) }
+		look = func(ctx context.Context, o chaosmesh.Options) error {
+			if archive != "" {
+				return o.CheckArchive(ctx, archive)
+			}
+			return o.Check(ctx)
+		}
 	}
 	if err := look(ctx, o); err != nil {
 		return preflight.Failed(name, errs.HintOf(err), "%v", err)

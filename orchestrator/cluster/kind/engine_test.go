@@ -115,7 +115,11 @@ func TestCheck(t *testing.T) {
 		},
 		"chart":    {check: "Chaos Mesh", ok: true, required: true, detail: "charts.chaos-mesh.org"},
 		"no chart": {chart: errs.Hint(errors.New("download chart: no route"), "get it"), check: "Chaos Mesh", required: true, detail: "no route", hint: "get it"},
-		"request":  {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
+		"no archive of images": {
+			provider: &Provider{Chaos: chaosmesh.Options{Images: "./chaos-mesh-images.tar"}},
+			check:    "Chaos Mesh", required: true, detail: "no such archive: ./chaos-mesh-images.tar", hint: "--chaos-mesh-images",
+		},
+		"request": {want: cluster.Spec{Nodes: 99}, check: "request", required: true, detail: "99 nodes", hint: "from 1 to 50"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newDocker(t)

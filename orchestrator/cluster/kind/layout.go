@@ -1,17 +1,11 @@
 package kind
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
-	"gopkg.in/yaml.v3"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
@@ -155,55 +149,6 @@ func missing(g cluster.NodeGroup) []string {
 		}
 	}
 	return out
-}
-
-// readConfig reads a configuration file of kind's. Of what it may say, only more than one control plane and IPv6 are refused.
-func readConfig(file string) (*layout, []string, error) {
-	fail := func(format string, args ...any) (*layout, []string, error) {
-		return nil, nil, errs.With(errs.Usage, fmt.Errorf("read kind configuration %s: %w", file, fmt.Errorf(format, args...)))
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, nil, errs.With(errs.Usage, fmt.Errorf("read kind configuration: %w", err))
-	}
-	config := &v1alpha4.Cluster{}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(config); err != nil && !errors.Is(err, io.EOF) {
-		return fail("%s", strings.Join(strings.Fields(err.Error()), " ")) // It has a line for each field.
-	}
-	if config.APIVersion != kindAPI || config.Kind != kindCluster {
-		return fail("it is of kind %q and apiVersion %q, want %s and %s", config.Kind, config.APIVersion, kindCluster, kindAPI)
-	}
-	if family := config.Networking.IPFamily; family != "" && family != v1alpha4.IPv4Family {
-		return fail("networking.ipFamily is %s: the network of the nodes is %s", family, v1alpha4.IPv4Family)
-	}
-	if len(config.Nodes) == 0 {
-		config.Nodes = []v1alpha4.Node{{}}
-	}
-	if len(config.Nodes) > maxNodes+1 {
-		return fail("%d nodes; at most %d", len(config.Nodes), maxNodes+1)
-	}
-	l := &layout{config: config}
-	var patches []string
-	workers := 0
-	for i := range config.Nodes {
-		n := &config.Nodes[i]
-		switch n.Role = cmp.Or(n.Role, v1alpha4.ControlPlaneRole); n.Role {
-		case v1alpha4.WorkerRole:
-			workers++
-			l.nodes = append(l.nodes, node{name: fmt.Sprintf("node-%d", workers), worker: true})
-		case v1alpha4.ControlPlaneRole:
-			l.nodes = append(l.nodes, node{name: controlPlane})
-		default:
-			return fail("nodes[%d].role is %q, want %s or %s", i, n.Role, v1alpha4.ControlPlaneRole, v1alpha4.WorkerRole)
-		}
-		patches = append(patches, nodePatch(l.nodes[i].name, cluster.NodeGroup{}))
-	}
-	if planes := len(l.nodes) - workers; planes != 1 {
-		return fail("%d nodes have the role %s, want one", planes, v1alpha4.ControlPlaneRole)
-	}
-	return l, patches, nil
 }
 
 func list(words []string) string {

@@ -88,10 +88,12 @@ const kindHead = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"
 func TestKindConfig(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "kind.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(kindHead+`networking: {podSubnet: 10.9.0.0/16}
+	require.NoError(t, os.WriteFile(file, []byte(kindHead+`networking: {podSubnet: 10.9.0.0/16, apiServerAddress: 127.0.0.1, apiServerPort: -1, kubeProxyMode: nftables}
 kubeadmConfigPatches: ["kind: KubeletConfiguration\nmaxPods: 7\n"]
+kubeadmConfigPatchesJSON6902: [{group: kubeadm.k8s.io, version: v1beta4, kind: ClusterConfiguration, patch: "- {op: add, path: /a, value: 1}"}]
 nodes:
   - role: worker
+    extraPortMappings: [{containerPort: 80}, {containerPort: 53, hostPort: 8080, protocol: udp}]
   - role: control-plane
     image: other:2
     extraPortMappings: [{containerPort: 80, hostPort: 8080}]
@@ -122,13 +124,34 @@ func TestRefusedRequests(t *testing.T) {
 		want   cluster.Spec
 		err    string
 	}{
-		"unknown field":    {kindHead + "nodez: []\n", cluster.Spec{}, "field nodez not found"},
-		"another kind":     {"kind: Pod\napiVersion: v1\n", cluster.Spec{}, `it is of kind "Pod" and apiVersion "v1"`},
-		"nothing":          {"", cluster.Spec{}, `it is of kind ""`},
-		"two planes":       {kindHead + "nodes: [{}, {}]\n", cluster.Spec{}, "2 nodes have the role control-plane, want one"},
-		"no plane":         {kindHead + "nodes: [{role: worker}]\n", cluster.Spec{}, "0 nodes have the role control-plane"},
-		"role":             {kindHead + "nodes: [{role: etcd}]\n", cluster.Spec{}, `nodes[0].role is "etcd"`},
-		"IPv6":             {kindHead + "networking: {ipFamily: dual}\n", cluster.Spec{}, "networking.ipFamily is dual"},
+		"unknown field":  {kindHead + "nodez: []\n", cluster.Spec{}, "field nodez not found"},
+		"another kind":   {"kind: Pod\napiVersion: v1\n", cluster.Spec{}, `it is of kind "Pod" and apiVersion "v1"`},
+		"nothing":        {"", cluster.Spec{}, `it is of kind ""`},
+		"two planes":     {kindHead + "nodes: [{}, {}]\n", cluster.Spec{}, "2 nodes have the role control-plane, want one"},
+		"no plane":       {kindHead + "nodes: [{role: worker}]\n", cluster.Spec{}, "0 nodes have the role control-plane"},
+		"role":           {kindHead + "nodes: [{role: etcd}]\n", cluster.Spec{}, `nodes[0].role is "etcd"`},
+		"IPv6":           {kindHead + "networking: {ipFamily: dual}\n", cluster.Spec{}, "networking.ipFamily is dual"},
+		"no pod network": {kindHead + "networking: {disableDefaultCNI: true}\n", cluster.Spec{}, "networking.disableDefaultCNI is true"},
+		"no proxy":       {kindHead + "networking: {kubeProxyMode: none}\n", cluster.Spec{}, `networking.kubeProxyMode is "none", want iptables`},
+		"subnet":         {kindHead + "networking: {podSubnet: 10.9.0.0}\n", cluster.Spec{}, "networking.podSubnet: "},
+		"two subnets":    {kindHead + "networking: {serviceSubnet: \"10.9.0.0/16,fd00::/64\"}\n", cluster.Spec{}, "networking.serviceSubnet: "},
+		"IPv6 subnet":    {kindHead + "networking: {serviceSubnet: \"fd00::/64\"}\n", cluster.Spec{}, "networking.serviceSubnet is fd00::/64"},
+		"address":        {kindHead + "networking: {apiServerAddress: localhost}\n", cluster.Spec{}, "networking.apiServerAddress: "},
+		"API port":       {kindHead + "networking: {apiServerPort: 65536}\n", cluster.Spec{}, "networking.apiServerPort is 65536, want a port from -1 to 65535"},
+		"host port":      {kindHead + "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: -2}]}]\n", cluster.Spec{}, "nodes[0].extraPortMappings[0].hostPort is -2"},
+		"container port": {kindHead + "nodes: [{}, {role: worker, extraPortMappings: [{hostPort: 80}]}]\n", cluster.Spec{}, "nodes[1].extraPortMappings[0].containerPort is 0"},
+		"listen address": {
+			kindHead + "nodes: [{extraPortMappings: [{containerPort: 80, listenAddress: here}]}]\n", cluster.Spec{}, "nodes[0].extraPortMappings[0].listenAddress: ",
+		},
+		"port taken": {
+			kindHead + "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: 80}]}, {role: worker, extraPortMappings: [{containerPort: 81, hostPort: 80, listenAddress: 127.0.0.1}]}]\n",
+			cluster.Spec{}, "nodes[1].extraPortMappings[0].hostPort: port 80/TCP of the machine is given twice",
+		},
+		"patch":            {kindHead + "kubeadmConfigPatches: [\"kind: [\"]\n", cluster.Spec{}, "kubeadmConfigPatches[0]: "},
+		"second patch":     {kindHead + "nodes: [{kubeadmConfigPatches: [\"kind: A\\n---\\nmaxPods 7\\n\"]}]\n", cluster.Spec{}, "nodes[0].kubeadmConfigPatches[0]: "},
+		"JSON patch":       {kindHead + "kubeadmConfigPatchesJSON6902: [{kind: A, patch: \"{}\"}]\n", cluster.Spec{}, "kubeadmConfigPatchesJSON6902[0]: "},
+		"JSON operation":   {kindHead + "kubeadmConfigPatchesJSON6902: [{kind: A, patch: \"[{op: put, path: /a}]\"}]\n", cluster.Spec{}, `operation 1: op is "put", want add`},
+		"JSON path":        {kindHead + "nodes: [{kubeadmConfigPatchesJSON6902: [{kind: A, patch: \"[{op: remove}]\"}]}]\n", cluster.Spec{}, "nodes[0].kubeadmConfigPatchesJSON6902[0]: operation 1: "},
 		"fidelity":         {kindHead, cluster.Spec{Fidelity: "slow"}, `unknown fidelity "slow"`},
 		"nodes":            {"-", cluster.Spec{Nodes: -1}, "-1 nodes"},
 		"sizes":            {"-", cluster.Spec{NodeGroups: []cluster.NodeGroup{{}, {Memory: "1Gi"}}}, "group 2 of the cluster file asks for memory"},

@@ -25,13 +25,17 @@ const (
 	networkLabel = "dev.gameday.owner"
 )
 
-// ownerTag stands for the directory of records that clusters belong to. Two users of one engine, or two runtime directories of one user,
-// have different ones.
-func ownerTag() string {
+// OwnerTag stands for a directory of records on this machine, of this user: two users of one engine, or two runtime directories of one user,
+// have different ones. Containers and clusters whose records are in that directory are called gameday-TAG-NAME in the engine, and their
+// network has the label dev.gameday.owner=TAG.
+func OwnerTag(records string) string {
 	host, _ := os.ReadFile("/etc/machine-id") // Without it, users of one engine on several machines share nothing but luck.
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), record.BaseDir()))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), records))
 	return hex.EncodeToString(sum[:3])
 }
+
+// ownerTag is that of the directory of records of this process.
+func ownerTag() string { return OwnerTag(record.BaseDir()) }
 
 // ownPrefix is what the names of this owner's clusters begin with, as kind knows them.
 func ownPrefix() string { return prefix + ownerTag() + "-" }

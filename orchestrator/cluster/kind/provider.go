@@ -51,7 +51,7 @@ type Provider struct {
 
 	kernel kernel // what Prepare and Check have found out
 	mesh   mesh   // nil means package chaosmesh
-	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check.
+	// chart looks whether the chart can be had; nil means chaosmesh.Options.Check, or CheckArchive where there is an archive.
 	chart func(context.Context, chaosmesh.Options) error
 }
 

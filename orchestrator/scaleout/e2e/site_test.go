@@ -23,6 +23,7 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/chaosmesh"
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind/kindtest"
 )
 
 const (
@@ -44,10 +45,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	runtime, err := os.MkdirTemp("", "gs-") //nolint:usetesting // The name of t.TempDir is too long for the sockets below it.
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(runtime)) })
-	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	t.Setenv("XDG_RUNTIME_DIR", kindtest.RuntimeDir(t))
 	p := &kind.Provider{
 		NodeImage: os.Getenv("GAMEDAY_KIND_NODE_IMAGE"),
 		Chaos:     chaosmesh.Options{Chart: os.Getenv("GAMEDAY_CHAOS_MESH_CHART"), Images: os.Getenv("GAMEDAY_CHAOS_MESH_IMAGES")},

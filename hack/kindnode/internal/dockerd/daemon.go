@@ -3,6 +3,7 @@
 package dockerd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,10 +66,26 @@ type state struct {
 	Firewall map[string]string `json:"firewall"`
 	// Bridge says that the bridge was made for the daemon.
 	Bridge bool `json:"bridge,omitempty"`
+	// Data, Address and Pool are those of the Options that the daemon was started with.
+	Data    string       `json:"data,omitempty"`
+	Address netip.Prefix `json:"address,omitzero"`
+	Pool    netip.Prefix `json:"pool,omitzero"`
+	// Absent are directories that there were not, by their paths below the root directory.
+	Absent []string `json:"absent,omitempty"`
 }
 
 // own says that the state is that of a daemon of this project.
 func (s *state) own() bool { return s.Firewall != nil }
+
+// adopt takes the daemon of a state for what it was started as, whatever was asked for this time.
+func (d *Daemon) adopt(s *state) {
+	if s == nil || !s.own() {
+		return
+	}
+	d.Data = cmp.Or(s.Data, d.Data)
+	d.Address = cmp.Or(s.Address, d.Address)
+	d.Pool = cmp.Or(s.Pool, d.Pool)
+}
 
 func (d *Daemon) stateFile() string { return filepath.Join(d.Run, "state.json") }
 

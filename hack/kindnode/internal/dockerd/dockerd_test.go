@@ -66,6 +66,47 @@ func TestState(t *testing.T) {
 	require.ErrorContains(t, err, d.stateFile())
 }
 
+// TestDaemonIsWhatItWasStartedAs: who stops it, or starts it again, need not say where it is.
+func TestDaemonIsWhatItWasStartedAs(t *testing.T) {
+	t.Parallel()
+	started := daemon(t)
+	started.Data, started.Address, started.Pool = "/disk", netip.MustParsePrefix("10.8.0.1/24"), netip.MustParsePrefix("10.9.0.0/16")
+	s, err := started.observe(t.Context(), &state{Firewall: map[string]string{}})
+	require.NoError(t, err)
+	require.NoError(t, started.save(s))
+
+	d := daemon(t)
+	d.Run = started.Run
+	s, err = d.load()
+	require.NoError(t, err)
+	d.adopt(s)
+	require.Equal(t, started.Options, d.Options)
+
+	defaults := daemon(t)
+	d = &Daemon{defaults.Options}
+	for _, s := range []*state{nil, {Sysctls: map[string]string{}, Data: "/disk"}, {Firewall: map[string]string{}}} {
+		d.adopt(s)
+		require.Equal(t, defaults.Options, d.Options, "there is none of ours, or it is of a version that did not note it")
+	}
+}
+
+func TestWhatWasAbsentIsRemoved(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	require.Equal(t, []string{"lib/modules"}, absent(root))
+	require.NoError(t, removeMade(root, []string{"lib/modules"}), "nobody has made it")
+	modules := filepath.Join(root, "lib", "modules")
+	require.NoError(t, os.MkdirAll(filepath.Join(modules, "6.1"), 0o755))
+	require.Empty(t, absent(root))
+	require.NoError(t, removeMade(root, []string{"lib/modules"}))
+	require.DirExists(t, modules, "somebody has put something in it")
+	require.NoError(t, os.Remove(filepath.Join(modules, "6.1")))
+	require.NoError(t, removeMade(root, nil))
+	require.DirExists(t, modules, "it was there")
+	require.NoError(t, removeMade(root, []string{"lib/modules"}))
+	require.NoDirExists(t, modules)
+}
+
 func TestStopOfNothing(t *testing.T) {
 	t.Parallel()
 	d := daemon(t)

@@ -27,12 +27,14 @@ type Started struct {
 }
 
 // Start makes sure that a Docker daemon answers: one that does already, or a new one, whose packages it installs where they are missing.
-// Either way it notes the kernel's settings, so that Stop puts them back. A daemon that was killed is started again with what it had.
+// Either way it notes the kernel's settings, so that Stop puts them back. A daemon that was killed is started again with what it had, and where
+// it was, whatever the Options say.
 func (d *Daemon) Start(ctx context.Context) (Started, error) {
 	before, err := d.load()
 	if err != nil {
 		return Started{}, err
 	}
+	d.adopt(before)
 	if host, err := d.Running(); err != nil || host != "" {
 		return Started{host, true}, err
 	}
@@ -76,21 +78,22 @@ func (d *Daemon) note(before *state) error {
 		d.Log.Warn("not root: what nodes change in the kernel's settings cannot be put back")
 		return nil
 	}
-	return d.save(&state{Sysctls: readSysctls("/")})
+	return d.save(&state{Sysctls: readSysctls("/"), Absent: absent("/")})
 }
 
 // observe is the state before anything is changed: the one that was noted then, where there is one.
 func (d *Daemon) observe(ctx context.Context, before *state) (*state, error) {
 	if before != nil && before.own() {
+		before.Data, before.Address, before.Pool = d.Data, d.Address, d.Pool
 		return before, nil
 	}
 	rules, err := readFirewall(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &state{Sysctls: readSysctls("/"), Firewall: rules}
+	s := &state{Sysctls: readSysctls("/"), Firewall: rules, Absent: absent("/"), Data: d.Data, Address: d.Address, Pool: d.Pool}
 	if before != nil {
-		s.Sysctls = before.Sysctls
+		s.Sysctls, s.Absent = before.Sysctls, before.Absent
 	}
 	return s, nil
 }

@@ -14,7 +14,8 @@ import (
 
 // Stop ends the daemon that Start started, with its containers, and puts back what was changed on the machine since. A daemon that the
 // machine has goes on; the kernel's settings are put back for it, too. Images stay, unless purge says that they are removed with everything
-// else. To stop what does not run is no error. It goes on after a failure, and returns all of them.
+// else. The daemon is the one that was started, whatever the Options say of data and networks. To stop what does not run is no error. It goes
+// on after a failure, and returns all of them.
 func (d *Daemon) Stop(ctx context.Context, purge bool) error {
 	s, err := d.load()
 	if err != nil {
@@ -22,26 +23,28 @@ func (d *Daemon) Stop(ctx context.Context, purge bool) error {
 	}
 	if s == nil {
 		if purge {
-			return mounts.RemoveAll(d.Data)
+			return mounts.Purge(d.Data)
 		}
 		return nil
 	}
+	d.adopt(s)
 	if s.own() {
-		err = errors.Join(d.end(ctx, s), mounts.Detach(d.Run), mounts.Detach(d.Data), d.removeBridges(ctx, s),
+		// The directory for images and containers may be a disk of somebody's; what is mounted below it is the daemon's.
+		err = errors.Join(d.end(ctx, s), mounts.Detach(d.Run), mounts.DetachBelow(d.Data), d.removeBridges(ctx, s),
 			restoreFirewall(ctx, s.Firewall, d.ours))
 	}
 	restored, sysctls := restoreSysctls("/", s.Sysctls)
 	for _, name := range restored {
 		d.Log.Info("put back a setting of the kernel", "name", name, "value", s.Sysctls[name])
 	}
-	if err = errors.Join(err, sysctls); err != nil {
+	if err = errors.Join(err, sysctls, removeMade("/", s.Absent)); err != nil {
 		return fmt.Errorf("put the machine back (what is left to do is kept in %s; stop again once the cause is gone): %w", d.Run, err)
 	}
 	if err := mounts.RemoveAll(d.Run); err != nil {
 		return fmt.Errorf("remove the daemon's directory: %w", err)
 	}
 	if purge {
-		return mounts.RemoveAll(d.Data)
+		return mounts.Purge(d.Data)
 	}
 	return nil
 }

@@ -40,11 +40,22 @@ func Below(mountinfo io.Reader, dir string) ([]string, error) {
 	return out, nil
 }
 
+// Inside returns the mount points below dir, and not at dir itself, as Below does.
+func Inside(mountinfo io.Reader, dir string) ([]string, error) {
+	points, err := Below(mountinfo, dir)
+	return slices.DeleteFunc(points, func(point string) bool { return point == dir }), err
+}
+
 // unescaped are the characters that mountinfo writes as octal numbers.
 var unescaped = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 // Detach unmounts everything at and below dir. A directory that does not exist has no mounts.
-func Detach(dir string) error {
+func Detach(dir string) error { return detach(dir, Below) }
+
+// DetachBelow unmounts everything below dir. What is mounted at dir itself stays.
+func DetachBelow(dir string) error { return detach(dir, Inside) }
+
+func detach(dir string, find func(mountinfo io.Reader, dir string) ([]string, error)) error {
 	resolved, err := filepath.EvalSymlinks(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -60,7 +71,7 @@ func Detach(dir string) error {
 		return fmt.Errorf("read mounts: %w", err)
 	}
 	defer f.Close()
-	points, err := Below(f, resolved)
+	points, err := find(f, resolved)
 	if err != nil {
 		return err
 	}
@@ -79,4 +90,19 @@ func RemoveAll(dir string) error {
 		return err
 	}
 	return os.RemoveAll(dir)
+}
+
+// Purge removes a directory that may itself be where somebody has mounted a disk: then all that is on it, and the directory stays.
+func Purge(dir string) error {
+	if err := DetachBelow(dir); err != nil {
+		return err
+	}
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, unix.EBUSY) {
+		return err
+	}
+	if left, readErr := os.ReadDir(dir); readErr != nil || len(left) > 0 {
+		return err
+	}
+	return nil
 }

@@ -28,13 +28,19 @@ func TestBelow(t *testing.T) {
 	got, err = mounts.Below(strings.NewReader(mountinfo), "/elsewhere")
 	require.NoError(t, err)
 	require.Empty(t, got)
+
+	got, err = mounts.Inside(strings.NewReader(mountinfo), "/cache/rootfs")
+	require.NoError(t, err)
+	require.Equal(t, []string{"/cache/rootfs/a b"}, got, "a disk that is mounted there stays")
 }
 
-func TestRemoveAll(t *testing.T) {
+func TestRemove(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "d")
-	require.NoError(t, mounts.RemoveAll(dir), "what does not exist is removed already")
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub"), 0o755))
-	require.NoError(t, mounts.RemoveAll(dir))
-	require.NoDirExists(t, dir)
+	for _, remove := range []func(string) error{mounts.RemoveAll, mounts.Purge} {
+		dir := filepath.Join(t.TempDir(), "d")
+		require.NoError(t, remove(dir), "what does not exist is removed already")
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub"), 0o755))
+		require.NoError(t, remove(dir))
+		require.NoDirExists(t, dir)
+	}
 }

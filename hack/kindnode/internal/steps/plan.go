@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 )
@@ -99,6 +100,14 @@ const Short = 12
 // Dir is where the result of a step is, once it is done.
 func (p *Plan) Dir(step string) string {
 	return filepath.Join(p.root, step+"-"+p.digests[step][:Short])
+}
+
+// Missing returns those of the steps called want that Run would do: results that are not kept, and effects. They are steps of the plan.
+func (p *Plan) Missing(want ...string) []string {
+	return slices.DeleteFunc(slices.Clone(want), func(name string) bool {
+		_, err := os.Stat(p.Dir(name))
+		return err == nil && !p.steps[p.index[name]].Effect
+	})
 }
 
 // Stale returns the directories of root that are no results of this plan: those of other versions, and halves.

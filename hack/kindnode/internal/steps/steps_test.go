@@ -83,12 +83,14 @@ func TestRunKeepsResults(t *testing.T) {
 	require.Equal(t, "ab", string(data))
 
 	again := of(t, root, "b")
+	require.Equal(t, []string{"effect"}, again.plan.Missing("c", "effect", "a"))
 	out, err = again.plan.Run(t.Context(), again.options(), "c")
 	require.NoError(t, err)
 	require.Empty(t, again.began)
 	require.Equal(t, []steps.Outcome{{Step: "c", State: steps.Kept, Bytes: 2}}, out)
 
 	changed := of(t, root, "B")
+	require.Equal(t, []string{"c"}, changed.plan.Missing("a", "c"))
 	require.NotEqual(t, first.plan.Digest("c"), changed.plan.Digest("c"), "an input of a step is one of those after it")
 	require.Equal(t, first.plan.Digest("a"), changed.plan.Digest("a"))
 	out, err = changed.plan.Run(t.Context(), changed.options(), "c")

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,11 +13,18 @@ import (
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/clustertest"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind/kindtest"
 	"github.com/gameday-bench/gameday/orchestrator/images"
 )
 
 // conformance holds the provider against the suite of all providers.
 func conformance(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", kindtest.RuntimeDir(t))
+	// The provider tells kind of its network by this variable. Those that come after it have networks of their own.
+	const network = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
+	if os.Getenv(network) == "" {
+		t.Setenv(network, "")
+	}
 	clustertest.Conformance(t, provider(), cluster.Spec{Nodes: 2}, clustertest.ConformanceOptions{
 		Archive: archive,
 		Left:    func(t *testing.T, name string) []string { t.Helper(); return containers(t, name, "") },

@@ -20,14 +20,14 @@ import (
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind/kindtest"
 	"github.com/gameday-bench/gameday/orchestrator/images"
 )
 
-// The labels that kind gives the containers of its nodes, and the prefix of those that are ours.
+// The labels that kind gives the containers of its nodes.
 const (
 	clusterLabel = "io.x-k8s.kind.cluster"
 	roleLabel    = "io.x-k8s.kind.role"
-	ours         = "gameday-"
 )
 
 // The roles of nodes, as roleLabel gives them.
@@ -90,8 +90,8 @@ func dockerWithin(limit time.Duration, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// containers are the names of the nodes of our clusters, running or not: of one cluster where name is not empty, of one role where
-// role is not.
+// containers are the names of the nodes of this test's clusters, running or not: of one cluster where name is not empty, of one role where
+// role is not. An engine may have clusters of others.
 func containers(t *testing.T, name, role string) []string {
 	t.Helper()
 	args := []string{"ps", "-a", "--filter", "label=" + clusterLabel, "--format", `{{.Names}} {{.Label "` + clusterLabel + `"}}`}
@@ -101,7 +101,7 @@ func containers(t *testing.T, name, role string) []string {
 	var out []string
 	for _, line := range strings.Split(docker(t, args...), "\n") {
 		container, label, _ := strings.Cut(line, " ")
-		if strings.HasPrefix(container, ours) && (name == "" || strings.HasSuffix(label, "-"+name)) {
+		if kindtest.Owns(container) && (name == "" || strings.HasSuffix(label, "-"+name)) {
 			out = append(out, container)
 		}
 	}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,13 +15,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/procx"
 	"github.com/gameday-bench/gameday/orchestrator"
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind/kindtest"
 	"github.com/gameday-bench/gameday/results"
 )
 
@@ -33,30 +35,50 @@ type harness struct {
 
 func newHarness(t *testing.T) *harness {
 	t.Helper()
-	runtime, err := os.MkdirTemp("", "gk-") //nolint:usetesting // The name of t.TempDir is too long for the sockets below it.
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(runtime)) })
-	h := &harness{binary: filepath.Join(binaries(t), "gameday"), runtime: runtime, runs: t.TempDir()}
+	h := &harness{binary: filepath.Join(binaries(t), "gameday"), runtime: kindtest.RuntimeDir(t), runs: t.TempDir()}
 	// A test that fails must not leave its clusters to the next one.
 	t.Cleanup(func() { h.deleteAll(t) })
 	return h
 }
 
-// command is a gameday that no terminal interrupts.
-func (h *harness) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(h.binary, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+// command is a gameday that is told to end when ctx does, and to be started with procx: no terminal interrupts it, and it does not outlive the
+// test.
+func (h *harness) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.binary, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = grace
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+h.runtime, "NO_COLOR=1")
 	return cmd
+}
+
+// within is limit, or less where the test binary ends before: what was begun has to be taken down then.
+func within(t *testing.T, limit time.Duration) time.Duration {
+	t.Helper()
+	if end, bounded := t.Deadline(); bounded {
+		limit = min(limit, time.Until(end)-grace-grace/2)
+	}
+	return max(limit, grace/2)
 }
 
 // call runs gameday to its end.
 func (h *harness) call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return h.callFor(t, patience, args...)
+}
+
+// callFor is call for what may take so long. After that gameday is told to end, so that it takes down what it has, and the test fails.
+func (h *harness) callFor(t *testing.T, limit time.Duration, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	limit = within(t, limit)
+	// The test's own context is over when it cleans up.
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := h.command(args...)
+	cmd := h.command(ctx, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	require.NoError(t, procx.Start(cmd))
+	err := cmd.Wait()
+	require.NoError(t, ctx.Err(), "gameday %s did not end within %s: %s", strings.Join(args, " "), limit, errs.String())
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		require.NoError(t, err)
@@ -92,8 +114,12 @@ type play struct {
 	news   chan struct{}        // closed and made anew with each event
 }
 
-// patience is how long a run may take to come to a phase, or to its end: clusters take minutes on a small machine.
-const patience = 20 * time.Minute
+const (
+	// patience is how long a run may take to come to a phase, or to its end: clusters take minutes on a small machine.
+	patience = 20 * time.Minute
+	// grace is how long gameday may take to take down what it has.
+	grace = 80 * time.Second
+)
 
 // small is a cluster for runs that are broken off: it is up sooner.
 const small = `kind: Cluster
@@ -114,18 +140,21 @@ func (h *harness) start(t *testing.T, id string, args ...string) *play {
 	t.Helper()
 	args = slices.Concat([]string{"run", "hotel-scaled-to-zero", "--agent", "nop", "--run-id", id, "--out", h.runs, "--progress", "json",
 		"--timeout-multiplier", "3"}, kindFlags(), args)
-	p := &play{cmd: h.command(args...), done: make(chan struct{}), news: make(chan struct{})}
+	p := &play{cmd: h.command(context.Background(), args...), done: make(chan struct{}), news: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
-	require.NoError(t, p.cmd.Start())
+	require.NoError(t, procx.Start(p.cmd))
 	go p.follow(stderr)
 	t.Cleanup(func() {
-		select {
-		case <-p.done:
-		default:
-			_ = p.cmd.Process.Signal(os.Interrupt)
-			<-p.done
+		for _, s := range []os.Signal{os.Interrupt, os.Kill} {
+			_ = p.cmd.Process.Signal(s) // One that has ended takes none.
+			select {
+			case <-p.done:
+				return
+			case <-time.After(grace):
+			}
 		}
+		<-p.done
 	})
 	return p
 }
@@ -165,7 +194,8 @@ func (p *play) said() string {
 // reach waits until the run has come to a phase.
 func (p *play) reach(t *testing.T, phase orchestrator.Phase) {
 	t.Helper()
-	late := time.After(patience)
+	limit := within(t, patience)
+	late := time.After(limit)
 	for {
 		p.mu.Lock()
 		there, news := slices.Contains(p.phases, phase), p.news
@@ -178,7 +208,7 @@ func (p *play) reach(t *testing.T, phase orchestrator.Phase) {
 		case <-p.done:
 			t.Fatalf("the run ended before %s: %s", phase, p.said())
 		case <-late:
-			t.Fatalf("the run did not come to %s within %s: %s", phase, patience, p.said())
+			t.Fatalf("the run did not come to %s within %s: %s", phase, limit, p.said())
 		}
 	}
 }
@@ -186,11 +216,12 @@ func (p *play) reach(t *testing.T, phase orchestrator.Phase) {
 // end waits for the end of the run and returns its exit code, -1 where a signal ended it.
 func (p *play) end(t *testing.T) int {
 	t.Helper()
+	limit := within(t, patience)
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
-		t.Fatalf("the run did not end within %s: %s", patience, p.said())
+	case <-time.After(limit):
+		t.Fatalf("the run did not end within %s: %s", limit, p.said())
 		return 0
 	}
 }

@@ -4,10 +4,13 @@ package e2e
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gameday-bench/gameday/orchestrator/cluster/kind"
 )
 
 // step is one part of the test on kind clusters.
@@ -15,7 +18,8 @@ type step struct {
 	name string
 	// estimate is about how long it takes on a machine with two slow cores.
 	estimate time.Duration
-	// core steps are played however little time is left; others only where they fit into it.
+	// core steps are played however little time is left; others only where they fit into it, in their order: what is first is played by default
+	// and, with a node image that is there, in CI.
 	core bool
 	run  func(t *testing.T, b budget)
 }
@@ -28,8 +32,8 @@ func steps() []step {
 	return []step{
 		{"machine", time.Minute, true, plain(machine)},
 		{"conformance", 13 * time.Minute, true, plain(conformance)},
-		{"partition", 10 * time.Minute, true, plain(partition)},
-		{"harness-killed", 4 * time.Minute, true, plain(harnessKilled)},
+		{"partition", 10 * time.Minute, false, plain(partition)},
+		{"harness-killed", 4 * time.Minute, false, plain(harnessKilled)},
 		{"existing", 7 * time.Minute, false, plain(existingCluster)},
 		{"daemon-killed", 5 * time.Minute, false, plain(daemonKilled)},
 		{"control-plane-killed", 4 * time.Minute, false, plain(controlPlaneKilled)},
@@ -80,5 +84,7 @@ func machine(t *testing.T) {
 	if len(missing) == 0 {
 		t.Log("the kernel of this machine has everything that the faults need")
 	}
-	require.Empty(t, containers(t, "", ""), "nobody else has clusters of ours here")
+	if others := kind.Others(t.Context()); len(others) > 0 {
+		t.Logf("others have clusters here, which take their share of the machine: %s", strings.Join(others, ", "))
+	}
 }
