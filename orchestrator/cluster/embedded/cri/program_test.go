@@ -128,14 +128,9 @@ func work() {
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
 	fmt.Println("started")
-	for {
-		select {
-		case <-terms:
-			fmt.Println("terminated")
-			return
-		default:
-		}
+	for len(terms) == 0 {
 	}
+	fmt.Println("terminated")
 }
 
 // hog grows until it is killed.

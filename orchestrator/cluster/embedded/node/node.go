@@ -39,15 +39,8 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	log = log.With("node", name)
 	tuneProcess(log)
 	p := pathsOf(cluster, name)
-	if err := makeDirs(p.kubelet, p.logs, p.links, p.host, p.runtime, p.accounts); err != nil {
-		return err
-	}
-	// Pods with dnsPolicy Default get the node's resolver: none, since nothing of the host is reachable.
-	if err := os.WriteFile(p.resolvConf, nil, 0o644); err != nil {
-		return fmt.Errorf("write resolver configuration of node %s: %w", name, err)
-	}
-	if err := writeHosts(p.host, n); err != nil {
-		return fmt.Errorf("write hosts file of node %s: %w", name, err)
+	if err := prepareHost(p, n); err != nil {
+		return fmt.Errorf("prepare node %s: %w", name, err)
 	}
 	netw, err := network.New(networkConfig(cluster, n, log))
 	if err != nil {
@@ -116,6 +109,21 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	log.Info("node is ready")
 	<-ctx.Done()
 	log.Info("node is stopping")
+	return nil
+}
+
+// prepareHost makes the directories and the files that a node has before anything runs on it.
+func prepareHost(p paths, n spec.Node) error {
+	if err := makeDirs(p.kubelet, p.logs, p.links, p.host, p.runtime, p.accounts); err != nil {
+		return err
+	}
+	// Pods with dnsPolicy Default get the node's resolver: none, since nothing of the host is reachable.
+	if err := os.WriteFile(p.resolvConf, nil, 0o644); err != nil {
+		return fmt.Errorf("write resolver configuration: %w", err)
+	}
+	if err := writeHosts(p.host, n); err != nil {
+		return fmt.Errorf("write hosts file: %w", err)
+	}
 	return nil
 }
 
