@@ -198,7 +198,7 @@ func (c *canary) experiment(ctx context.Context) ([]object, error) {
 	return []object{{networkChaos, *o}}, nil
 }
 
-// remove removes the experiment, if need be by force, and the pod, and waits until they are gone.
+// remove removes the experiment, if need be by force, the pod, and what Chaos Mesh has noted about the pod, and waits until they are gone.
 func (c *canary) remove(ctx context.Context) error {
 	r := c.release
 	err := r.recoverExperiments(ctx, c.experiment)
@@ -213,5 +213,16 @@ func (c *canary) remove(ctx context.Context) error {
 		}
 		return "it is there", nil
 	})
-	return errors.Join(err, gone)
+	return errors.Join(err, gone, c.removeNotes(ctx))
+}
+
+// removeNotes removes the effects on the pod's network that Chaos Mesh keeps under the pod's name. They would go with the pod, but on a new cluster the
+// garbage collector may need half a minute until it knows of their kind.
+func (c *canary) removeNotes(ctx context.Context) error {
+	r := c.release
+	err := r.dyn.Resource(podNetworkChaos).Namespace(r.namespace).Delete(ctx, c.id, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete PodNetworkChaos %s: %w", c.id, err)
+	}
+	return nil
 }

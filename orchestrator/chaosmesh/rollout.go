@@ -117,8 +117,11 @@ func podTrouble(p *corev1.Pod) (text string, hopeless bool) {
 	return "", false
 }
 
-// networkChaos is the kind that the webhooks and the canary are tried with.
-var networkChaos = groupVersion.WithResource("networkchaos")
+// networkChaos is the kind that the webhooks and the canary are tried with, and podNetworkChaos what Chaos Mesh makes of it for each pod.
+var (
+	networkChaos    = groupVersion.WithResource("networkchaos")
+	podNetworkChaos = groupVersion.WithResource("podnetworkchaos")
+)
 
 // awaitWebhooks waits until the API server asks Chaos Mesh about its objects, by trying, without effect, to create one that only Chaos
 // Mesh can refuse. That the webhook's Service has endpoints is part of it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -126,6 +128,33 @@ func TestCanaryRunsWhatTheOptionsSay(t *testing.T) {
 			require.Equal(t, map[string]string{canaryLabel: pod.Name}, pod.Labels)
 		})
 	}
+}
+
+// TestCanaryLeavesNoNotes: what Chaos Mesh keeps for the canary's pod goes with it, also where nobody collects garbage.
+func TestCanaryLeavesNoNotes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{})
+	require.NoError(t, r.runPrograms(here))
+	noted := 0
+	r.dyns.PrependReactor("create", networkChaos.Resource, func(a clienttesting.Action) (bool, runtime.Object, error) {
+		experiment, _ := a.(clienttesting.CreateAction).GetObject().(*unstructured.Unstructured)
+		if !strings.HasPrefix(experiment.GetName(), "canary-") {
+			return false, nil, nil
+		}
+		note := &unstructured.Unstructured{}
+		note.SetGroupVersionKind(groupVersion.WithKind("PodNetworkChaos"))
+		note.SetName(experiment.GetName())
+		note.SetNamespace(here)
+		noted++
+		return false, nil, r.dyns.Tracker().Create(podNetworkChaos, note, here)
+	})
+	found, err := r.find(t.Context(), here)
+	require.NoError(t, err)
+	require.NoError(t, found.Verify(t.Context()))
+	require.Equal(t, 1, noted)
+	left, err := r.dyns.Resource(podNetworkChaos).Namespace(here).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Empty(t, left.Items)
 }
 
 func TestCanariesOfTheDeadAreRemoved(t *testing.T) {
