@@ -60,16 +60,17 @@ func (c *command) httpClient(insecure bool, connect time.Duration, roots *x509.C
 }
 
 // curlLong are curl's long options, by the short one that stands for them here. Capital letters that curl does not have
-// as short options are ours: T (max-time is m), K connect-timeout, Q retry, J json, E cacert.
+// as short options are ours: T (max-time is m), K connect-timeout, Q retry, J json, E cacert, B interface.
 var curlLong = map[string]string{
 	"silent": "s", "show-error": "S", "include": "i", "head": "I", "verbose": "v", "request": "X", "header": "H", "data": "d",
 	"data-raw": "d", "data-binary": "d", "output": "o", "write-out": "w", "insecure": "k", "location": "L", "max-time": "m",
 	"connect-timeout": "K", "fail": "f", "user": "u", "user-agent": "A", "get": "G", "retry": "Q", "json": "J", "cacert": "E",
 	"no-progress-meter": "s", "compressed": "Z", "url": "U", "http1.1": "Z", "fail-with-body": "f", "data-urlencode": "D",
+	"interface": "B",
 }
 
 func curl(c *command) int {
-	f, ok := c.parse("sSiIvX:H:d:o:w:kLm:K:fu:A:GQ:J:E:ZU:gqND:", curlLong)
+	f, ok := c.parse("sSiIvX:H:d:o:w:kLm:K:fu:A:GQ:J:E:ZU:gqND:B:", curlLong)
 	if !ok {
 		return codeUsage
 	}
@@ -84,8 +85,19 @@ func curl(c *command) int {
 	return code
 }
 
-// codeCAFile is curl's exit code for authorities that cannot be read.
-const codeCAFile = 77
+const (
+	// codeInterface is curl's exit code for an interface that it cannot bind to.
+	codeInterface = 45
+	// codeCAFile is curl's exit code for authorities that cannot be read.
+	codeCAFile = 77
+)
+
+// hasInterface says whether the pod has an interface of that name or an address. Which of its addresses a packet carries is the network's choice:
+// there is one for each destination.
+func (c *command) hasInterface(name string) bool {
+	own, _ := c.sys.Net.LookupHost(c.ctx, c.sys.Hostname)
+	return slices.Contains(append(own, "lo", "eth0", "127.0.0.1"), name)
+}
 
 func (c *command) curlOne(f flags, target string) int {
 	seconds := func(name string) time.Duration {
@@ -110,6 +122,9 @@ func (c *command) curlOne(f flags, target string) int {
 		if roots, err = c.roots(file); err != nil {
 			return c.fail(codeCAFile, "(%d) error setting certificate verify locations:  CAfile: %s", codeCAFile, file)
 		}
+	}
+	if name := f.value("B", ""); name != "" && !c.hasInterface(name) {
+		return c.fail(codeInterface, "(%d) Couldn't bind to '%s'", codeInterface, name)
 	}
 	client := c.httpClient(f.has("k"), seconds("K"), roots)
 	if f.has("L") {

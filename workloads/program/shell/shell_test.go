@@ -244,6 +244,11 @@ func TestCurl(t *testing.T) {
 	require.Equal(t, 7, b.run(t, "curl", "-sS", "dead"))
 	require.Contains(t, b.err.String(), "Connection refused")
 	require.Equal(t, 28, b.run(t, "curl", "-m", "0.1", "geo/slow"))
+	for _, own := range []string{"10.244.0.7", "eth0"} {
+		require.Zero(t, b.run(t, "curl", "--interface", own, "geo/x"))
+	}
+	require.Equal(t, 45, b.run(t, "curl", "--interface", "10.244.0.8", "geo/x"))
+	require.Contains(t, b.err.String(), "Couldn't bind to '10.244.0.8'")
 	require.Zero(t, b.run(t, "wget", "-qO-", "http://geo/x"))
 	require.Equal(t, "GET geo ", b.out.String())
 	require.Zero(t, b.run(t, "nc", "-zv", "geo", "80"))
