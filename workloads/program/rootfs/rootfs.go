@@ -30,7 +30,7 @@ func Dirs() []Dir {
 		{Path: "app", Mode: 0o755}, {Path: "bin", Mode: 0o755}, {Path: "dev/shm", Mode: 0o777 | fs.ModeSticky}, {Path: "etc", Mode: 0o755},
 		{Path: "home/nonroot", Mode: 0o755, Owner: program.NonRoot}, {Path: "mnt", Mode: 0o755}, {Path: "opt", Mode: 0o755},
 		{Path: "proc/sys", Mode: 0o755}, {Path: "root", Mode: 0o700}, {Path: "run", Mode: 0o755}, {Path: "srv", Mode: 0o755},
-		{Path: "sys/class/net/eth0", Mode: 0o755}, {Path: "tmp", Mode: 0o777 | fs.ModeSticky}, {Path: "usr/bin", Mode: 0o755},
+		{Path: "sys/class/net/eth0", Mode: 0o755}, {Path: "sys/fs/cgroup", Mode: 0o755}, {Path: "tmp", Mode: 0o777 | fs.ModeSticky}, {Path: "usr/bin", Mode: 0o755},
 		{Path: "usr/local/bin", Mode: 0o755}, {Path: "var/lib", Mode: 0o755}, {Path: "var/log", Mode: 0o755}, {Path: "var/run", Mode: 0o755},
 		{Path: "var/tmp", Mode: 0o777 | fs.ModeSticky},
 	}

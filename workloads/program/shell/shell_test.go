@@ -203,6 +203,24 @@ func TestDirect(t *testing.T) {
 	require.Zero(t, b.run(t, "/geo"))
 }
 
+func TestMount(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	require.Zero(t, b.run(t, "mount", "-t", "cgroup2"))
+	require.Empty(t, b.out.String(), "there is no control group here")
+	group := filepath.Join(b.root, "sys/fs/cgroup")
+	require.NoError(t, os.MkdirAll(group, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup.controllers"), []byte("cpu memory\n"), 0o600))
+	require.Zero(t, b.run(t, "mount", "-t", "cgroup2"))
+	require.Equal(t, "cgroup2 on /sys/fs/cgroup type cgroup2 (ro,relatime)\n", b.out.String())
+	require.Zero(t, b.run(t, "mount"))
+	require.Contains(t, b.out.String(), " on / type ")
+	for _, line := range []string{"-a", "-o remount,rw /", "-t tmpfs none /mnt", "/dev/sda1 /mnt"} {
+		require.Equal(t, 1, b.run(t, append([]string{"mount"}, strings.Fields(line)...)...), line)
+		require.Contains(t, b.err.String(), "permission denied")
+	}
+}
+
 func TestTarStreams(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)

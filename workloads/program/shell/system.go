@@ -271,14 +271,24 @@ func df(c *command) int {
 
 // mount lists the file systems; making one is for the node.
 func mount(c *command) int {
-	if len(c.args) > 0 {
+	f, ok := c.parse("t:o:anrvw", map[string]string{"types": "t", "options": "o", "all": "a"})
+	if !ok {
+		return codeUsage
+	}
+	if len(f.rest) > 0 || f.has("a") {
 		return c.fail(1, "permission denied (are you root?)")
 	}
 	all, err := c.sys.Files.FileSystems()
 	if err != nil {
 		return c.fail(1, "%s", reason(err))
 	}
+	if _, err := c.sys.Files.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		all = append(all, program.FileSystem{Device: "cgroup2", MountedOn: "/sys/fs/cgroup", Type: "cgroup2", ReadOnly: true})
+	}
 	for _, s := range all {
+		if kinds := f.value("t", s.Type); !slices.Contains(strings.Split(kinds, ","), s.Type) {
+			continue
+		}
 		access := "rw"
 		if s.ReadOnly {
 			access = "ro"

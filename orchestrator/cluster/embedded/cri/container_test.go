@@ -143,6 +143,7 @@ func TestContainerDescription(t *testing.T) {
 		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: true},
 		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
 		{ContainerPath: "/proc/sys", HostPath: c.sandbox.sysctls(), ReadOnly: true},
+		{ContainerPath: "/sys/fs/cgroup", HostPath: c.cgroupDir(), ReadOnly: true},
 		{ContainerPath: "/data", HostPath: volume, ReadOnly: true, Within: filepath.Join(f.dir, "kubelet")},
 		// Never the host's own /etc.
 		{ContainerPath: "/host", HostPath: filepath.Join(f.dir, "root", "etc"), Within: filepath.Join(f.dir, "root")},

@@ -134,6 +134,9 @@ func (r *Runtime) UpdateContainerResources(_ context.Context, id string, res *ru
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limits = c.limits.updated(res.Linux)
+	if err := c.writeCgroup(); err != nil {
+		return err
+	}
 	if c.st.State == runtimeapi.ContainerState_CONTAINER_RUNNING {
 		r.governor.ask(c)
 	}

@@ -59,6 +59,7 @@ func TestHostNetworkHasTheNodesHosts(t *testing.T) {
 		require.NoError(t, err)
 		desc, err := sandbox.LoadContainer(c.configPath())
 		require.NoError(t, err)
+		require.Equal(t, map[runtimeapi.NamespaceMode]string{runtimeapi.NamespaceMode_NODE: "node-1", runtimeapi.NamespaceMode_POD: "pod"}[network], desc.Hostname)
 		last := desc.Mounts[len(desc.Mounts)-1]
 		require.Equal(t, "/etc/hosts", last.ContainerPath)
 		data, err := os.ReadFile(last.HostPath)

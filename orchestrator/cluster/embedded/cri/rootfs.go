@@ -46,6 +46,9 @@ func (c *container) prepare() error {
 			}
 		}
 	}
+	if err := c.writeCgroup(); err != nil {
+		return err
+	}
 	mounts, err := c.mounts()
 	if err != nil {
 		return err
@@ -95,6 +98,9 @@ func (c *container) hostname() string {
 	if h := c.sandbox.config.GetHostname(); h != "" {
 		return h
 	}
+	if c.sandbox.hostNetwork() && c.r.cfg.Hostname != "" {
+		return c.r.cfg.Hostname
+	}
 	return c.sandbox.config.GetMetadata().GetName()
 }
 
@@ -112,12 +118,13 @@ func (c *container) environment() map[string]string {
 	return env
 }
 
-// mounts is the container's mount table. The sandbox's resolv.conf lies beneath what the kubelet mounts.
+// mounts is the container's mount table. What the runtime has for every container lies beneath what the kubelet mounts.
 func (c *container) mounts() ([]sandbox.Mount, error) {
 	out := []sandbox.Mount{
 		{ContainerPath: "/etc/resolv.conf", HostPath: c.sandbox.resolvConf(), ReadOnly: c.readOnlyRoot()},
 		{ContainerPath: "/dev/shm", HostPath: c.sandbox.sharedMemory(), Account: c.sandbox.sharedMemoryAccount(), Memory: true},
 		{ContainerPath: "/proc/sys", HostPath: c.sandbox.sysctls(), ReadOnly: true},
+		{ContainerPath: cgroupMount, HostPath: c.cgroupDir(), ReadOnly: true},
 	}
 	for _, m := range c.config.Mounts {
 		source, within, err := c.source(m.HostPath)

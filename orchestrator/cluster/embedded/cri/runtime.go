@@ -68,6 +68,8 @@ type Network interface {
 type Config struct {
 	// Dir is the runtime's own directory: container roots and records.
 	Dir string
+	// Hostname is the node's. Pods on its network have no other.
+	Hostname string
 	// HostPathDir is the node's root directory: mounts of host paths outside Mountable are looked up below it.
 	HostPathDir string
 	// Mountable are host directories whose content may be mounted into containers as it is, for example the kubelet's root.

@@ -97,7 +97,7 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) open() {
 	f.t.Helper()
 	r, err := New(context.Background(), Config{
-		Dir: filepath.Join(f.dir, "cri"), HostPathDir: filepath.Join(f.dir, "root"), Mountable: []string{filepath.Join(f.dir, "kubelet")},
+		Dir: filepath.Join(f.dir, "cri"), Hostname: "node-1", HostPathDir: filepath.Join(f.dir, "root"), Mountable: []string{filepath.Join(f.dir, "kubelet")},
 		Network: f.network, Binaries: []string{os.Args[0]}, MemoryCheck: 10 * time.Millisecond,
 		Changed: f.changed,
 	})

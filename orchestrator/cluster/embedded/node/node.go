@@ -65,7 +65,7 @@ func Run(ctx context.Context, cluster *spec.Cluster, name string, stdout io.Writ
 	}
 	relists := newRelistPace()
 	rt, err := cri.New(ctx, cri.Config{
-		Dir: p.runtime, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
+		Dir: p.runtime, Hostname: name, HostPathDir: p.host, Mountable: []string{p.kubelet, p.logs, p.host}, Network: pods,
 		Account: disks.fileOf, TmpFS: mounts.tmpfs, Binaries: cluster.ProgramBinaries, DiskDir: cluster.NodeDir(name),
 		Machine: cri.Machine{Memory: m.memory, PIDs: m.pids, PodPIDs: n.PodPIDs}, Logger: log.With("component", "cri"),
 		Changed: relists.hurry,
