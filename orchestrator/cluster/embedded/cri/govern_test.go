@@ -171,7 +171,7 @@ func TestStats(t *testing.T) {
 	s, err := f.ContainerStats(ctx, id)
 	require.NoError(t, err)
 	require.Greater(t, s.Memory.WorkingSetBytes.Value, uint64(512<<10))
-	require.Greater(t, s.Memory.UsageBytes.Value, s.Memory.WorkingSetBytes.Value)
+	require.Equal(t, s.Memory.WorkingSetBytes.Value, s.Memory.UsageBytes.Value, "mapped executables are not the container's")
 	require.Positive(t, s.WritableLayer.UsedBytes.Value)
 	pods, err := f.ListPodSandboxStats(ctx, nil)
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestMemoryFiguresAreOfOneProcess(t *testing.T) {
 	defer figures.close()
 	require.Eventually(t, func() bool {
 		m, err := figures.read(cmd.Process.Pid)
-		return err == nil && m.anonymous > 0 && m.file > 0
+		return err == nil && m.anonymous > 0
 	}, 10*time.Second, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()

@@ -107,9 +107,8 @@ type Usage struct {
 
 	CPU       time.Duration // Total.
 	NanoCores uint64        // Over the last second.
-	Memory    uint64        // Working set in bytes: what a memory limit is compared with.
+	Memory    uint64        // Working set in bytes: what a memory limit is compared with. Mapped executables are shared by all containers, and are nobody's.
 	RSS       uint64        // Anonymous memory in bytes.
-	Mapped    uint64        // Mapped files in bytes.
 	PeakBytes uint64
 	OOMKills  uint64
 	DiskBytes uint64 // The writable layer.
@@ -159,7 +158,6 @@ func (c *container) measure() (cpu time.Duration, mem memoryUse, processes int) 
 		}
 		if m, err := p.statm.read(pid); err == nil {
 			mem.anonymous += m.anonymous
-			mem.file += m.file
 		}
 	}
 	return c.meter.cpu(living), mem, len(c.procs)
@@ -191,7 +189,7 @@ func (c *container) usage() Usage {
 		Annotations: c.config.Annotations, Image: c.image.Ref(),
 		CreatedAt: time.Unix(0, c.createdAt), StartedAt: time.Unix(0, st.StartedAt),
 		Running: st.State == runtimeapi.ContainerState_CONTAINER_RUNNING, Processes: uint64(processes),
-		CPU: cpu, NanoCores: c.meter.nanoCore, Memory: mem.working(), RSS: mem.anonymous, Mapped: mem.file,
+		CPU: cpu, NanoCores: c.meter.nanoCore, Memory: mem.working(), RSS: mem.anonymous,
 		PeakBytes: max(c.meter.peak, mem.working()), OOMKills: c.meter.oomKills, DiskBytes: disk.bytes, Inodes: disk.inodes,
 		MemoryLimit: lim.memory, CPUShares: lim.shares, CPUQuota: lim.quota, CPUPeriod: lim.period,
 		Periods: c.meter.periods, Throttled: c.meter.throttled, ThrottledTime: c.meter.stopped,

@@ -25,7 +25,6 @@ func processCPU(pid int) (time.Duration, error) {
 type memoryUse struct {
 	anonymous uint64 // Memory of its own: heap and stacks.
 	shared    uint64 // What is in its tmpfs volumes. A limit is compared with the sum of both.
-	file      uint64 // Mapped files, mostly its executable, shared with every process of the same binary.
 }
 
 // working is what a memory limit is compared with.
@@ -85,5 +84,5 @@ func parseStatm(line []byte) (memoryUse, error) {
 	if err != nil {
 		return memoryUse{}, err
 	}
-	return memoryUse{anonymous: (resident - min(shared, resident)) * pageSize, file: shared * pageSize}, nil
+	return memoryUse{anonymous: (resident - min(shared, resident)) * pageSize}, nil
 }

@@ -35,7 +35,7 @@ func (r *Runtime) ListContainerStats(_ context.Context, f *runtimeapi.ContainerS
 
 func (r *Runtime) containerStats(c *container) *runtimeapi.ContainerStats {
 	u, now := c.usage(), r.clock.Now().UnixNano()
-	mem := memoryStats(now, u.Memory, u.RSS, u.Memory+u.Mapped)
+	mem := memoryStats(now, u.Memory, u.RSS)
 	if u.MemoryLimit > 0 {
 		mem.AvailableBytes = value(uint64(u.MemoryLimit) - min(u.Memory, uint64(u.MemoryLimit)))
 	}
@@ -80,20 +80,19 @@ func (r *Runtime) sandboxStats(s *sandboxPod) *runtimeapi.PodSandboxStats {
 	now := r.clock.Now().UnixNano()
 	linux := &runtimeapi.LinuxPodSandboxStats{Process: &runtimeapi.ProcessUsage{Timestamp: now, ProcessCount: value(0)}}
 	var cpu time.Duration
-	var nano, working, rss, total uint64
+	var nano, working, rss uint64
 	for _, c := range r.containersOf(s.id) {
 		u := c.usage()
 		cpu += u.CPU
 		nano += u.NanoCores
 		working += u.Memory
 		rss += u.RSS
-		total += u.Memory + u.Mapped
 		linux.Process.ProcessCount.Value += u.Processes
 		if u.Running {
 			linux.Containers = append(linux.Containers, r.containerStats(c))
 		}
 	}
-	linux.Cpu, linux.Memory = cpuStats(now, cpu, nano), memoryStats(now, working, rss, total)
+	linux.Cpu, linux.Memory = cpuStats(now, cpu, nano), memoryStats(now, working, rss)
 	return &runtimeapi.PodSandboxStats{
 		Attributes: &runtimeapi.PodSandboxAttributes{
 			Id: s.id, Metadata: s.config.Metadata, Labels: s.config.Labels, Annotations: s.config.Annotations,
@@ -117,9 +116,9 @@ func cpuStats(now int64, total time.Duration, nano uint64) *runtimeapi.CpuUsage 
 	return &runtimeapi.CpuUsage{Timestamp: now, UsageCoreNanoSeconds: value(uint64(total)), UsageNanoCores: value(nano)}
 }
 
-func memoryStats(now int64, working, rss, total uint64) *runtimeapi.MemoryUsage {
+func memoryStats(now int64, working, rss uint64) *runtimeapi.MemoryUsage {
 	return &runtimeapi.MemoryUsage{
-		Timestamp: now, WorkingSetBytes: value(working), UsageBytes: value(total), RssBytes: value(rss),
+		Timestamp: now, WorkingSetBytes: value(working), UsageBytes: value(working), RssBytes: value(rss),
 		PageFaults: value(0), MajorPageFaults: value(0),
 	}
 }

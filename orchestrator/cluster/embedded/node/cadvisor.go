@@ -69,8 +69,7 @@ func (a *advisor) total(system bool, containers []cri.Usage) (cpu time.Duration,
 	for _, u := range containers {
 		mem.WorkingSet += u.Memory
 		mem.RSS += u.RSS
-		mem.MappedFile += u.Mapped
-		mem.Usage += u.Memory + u.Mapped
+		mem.Usage += u.Memory
 	}
 	if system {
 		var ru syscall.Rusage
@@ -209,7 +208,7 @@ func containerInfo(name string, u cri.Usage, limit uint64, now time.Time) *cadvi
 	stats := &cadvisorapi.ContainerStats{
 		Timestamp: now, OOMEvents: u.OOMKills, Processes: cadvisorapi.ProcessStats{ProcessCount: u.Processes},
 		Memory: cadvisorapi.MemoryStats{
-			Usage: u.Memory + u.Mapped, MaxUsage: u.PeakBytes, RSS: u.RSS, WorkingSet: u.Memory, MappedFile: u.Mapped, Cache: u.Mapped,
+			Usage: u.Memory, MaxUsage: u.PeakBytes, RSS: u.RSS, WorkingSet: u.Memory,
 		},
 		Filesystem: []cadvisorapi.FsStats{{
 			Device: "/dev/vda1", Type: "vfs", Usage: u.DiskBytes, BaseUsage: u.DiskBytes, Limit: limit, HasInodes: true, Inodes: u.Inodes,

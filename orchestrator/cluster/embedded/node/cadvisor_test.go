@@ -16,7 +16,7 @@ type fakeUsage struct{ cpu time.Duration }
 
 func (f *fakeUsage) Usages() []cri.Usage {
 	return []cri.Usage{{
-		ID: "abc", Running: true, Labels: map[string]string{"io.kubernetes.pod.uid": "u1"}, CPU: f.cpu, Memory: 30 << 20, RSS: 30 << 20, Mapped: 10 << 20,
+		ID: "abc", Running: true, Labels: map[string]string{"io.kubernetes.pod.uid": "u1"}, CPU: f.cpu, Memory: 30 << 20, RSS: 30 << 20,
 		CPUQuota: 50 * time.Millisecond, CPUPeriod: 100 * time.Millisecond, Periods: 9, Throttled: 4, ThrottledTime: time.Second, MemoryLimit: 64 << 20, OOMKills: 2,
 	}, {ID: "gone", Running: false}}
 }
