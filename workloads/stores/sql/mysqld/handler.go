@@ -46,12 +46,10 @@ func (s *sessions) get(c *mysql.Conn) *engine.Session {
 	return s.byConn[c.ConnectionID]
 }
 
-func (s *sessions) remove(c *mysql.Conn) *engine.Session {
+func (s *sessions) remove(c *mysql.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	session := s.byConn[c.ConnectionID]
 	delete(s.byConn, c.ConnectionID)
-	return session
 }
 
 func (s *sessions) open() int {
@@ -178,10 +176,12 @@ func (h *handler) ComPrepare(ctx context.Context, c *mysql.Conn, query string, p
 
 // ConnectionClosed implements mysql.Handler.
 func (h *handler) ConnectionClosed(c *mysql.Conn) {
-	if session := h.sessions.remove(c); session != nil {
+	if session := h.sessions.get(c); session != nil {
 		session.Abort()
 	}
 	h.Handler.ConnectionClosed(c)
+	// Last, since the server makes a session only now for a connection that has said nothing, as a probe's, to release its locks.
+	h.sessions.remove(c)
 }
 
 // ComResetConnection implements mysql.Handler.

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -346,4 +347,20 @@ func TestWrites(t *testing.T) {
 	} {
 		require.Equal(t, want, writes(query), query)
 	}
+}
+
+// TestConnectionsThatSayNothing: probes connect every second and say nothing; nothing is kept of them.
+func TestConnectionsThatSayNothing(t *testing.T) {
+	s := start(t, t.TempDir())
+	for range 20 {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", s.port))
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1)) // The server has begun to greet.
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
+	db := s.app()
+	require.NoError(t, db.Ping())
+	require.NoError(t, db.Close())
+	require.Eventually(t, func() bool { return s.instance.sessions.open() == 0 }, 10*time.Second, 10*time.Millisecond)
 }
