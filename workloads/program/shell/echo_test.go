@@ -34,6 +34,8 @@ func TestEcho(t *testing.T) {
 		{`echo -- -n`, writes{"-- -n\n"}},
 		{`echo -x`, writes{"-x\n"}},
 		{`v=$(echo a b); echo "$v"`, writes{"a b\n"}},
+		{`echo() { printf 'mine: %s\n' "$1"; }; echo one`, writes{"mine: one\n"}},
+		{`f() { echo() { printf mine; }; }; f; (echo one)`, writes{"mine"}},
 	} {
 		t.Run(tc.script, func(t *testing.T) {
 			t.Parallel()

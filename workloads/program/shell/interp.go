@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
@@ -27,16 +28,17 @@ func (c *command) script(source, name string, params []string, options ...string
 	if err != nil {
 		return c.fail(codeUsage, "%v", err)
 	}
-	return c.status(runner.Run(c.ctx, file))
+	return c.status(c.interpret(runner, file))
 }
 
 // runner makes an interpreter in the container.
 func (c *command) runner(params, options []string) (*interp.Runner, error) {
+	c.ownEcho = &atomic.Bool{}
 	environ := &containerEnviron{Environ: c.env, c: c}
 	runner, err := interp.New(
 		interp.Env(environ), interp.Dir("/"), interp.StdIO(c.in, c.out, c.err),
 		interp.Params(slices.Concat(options, []string{"--"}, params)...),
-		interp.CallHandler(call),
+		interp.CallHandler(c.call),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return c.execHandler }),
 		interp.OpenHandler(c.openHandler), interp.StatHandler(c.statHandler),
 		interp.ReadDirHandler2(c.readDirHandler), interp.AccessHandler(c.accessHandler),
@@ -63,10 +65,21 @@ func (c *command) status(err error) int {
 	return 0
 }
 
+// interpret runs one part of a program. Whoever writes a function named echo means it from there on.
+func (c *command) interpret(runner *interp.Runner, node syntax.Node) error {
+	syntax.Walk(node, func(n syntax.Node) bool {
+		if f, ok := n.(*syntax.FuncDecl); ok && f.Name.Value == "echo" {
+			c.ownEcho.Store(true)
+		}
+		return true
+	})
+	return runner.Run(c.ctx, node)
+}
+
 // call redirects built-ins that would look at the host to tools, and echo to printf.
-func call(_ context.Context, args []string) ([]string, error) {
+func (c *command) call(_ context.Context, args []string) ([]string, error) {
 	switch {
-	case args[0] == "echo":
+	case args[0] == "echo" && !c.ownEcho.Load():
 		return echo(args[1:]), nil
 	case viaTools[args[0]]:
 		return append([]string{"/bin/" + args[0]}, args[1:]...), nil

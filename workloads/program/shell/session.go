@@ -46,7 +46,7 @@ func (c *command) session(options []string) int {
 				continue
 			}
 			for _, stmt := range stmts {
-				if code = c.status(runner.Run(c.ctx, stmt)); runner.Exited() || c.ctx.Err() != nil {
+				if code = c.status(c.interpret(runner, stmt)); runner.Exited() || c.ctx.Err() != nil {
 					return code
 				}
 			}

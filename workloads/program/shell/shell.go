@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
@@ -65,6 +66,8 @@ type command struct {
 	found bool
 	// nested is set for a command that a shell runs.
 	nested bool
+	// ownEcho says whether the program that this shell runs has a function named echo. nil for what is no shell.
+	ownEcho *atomic.Bool
 }
 
 func newCommand(ctx context.Context, sys *program.Sys, argv []string) *command {
