@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -75,7 +74,7 @@ func serve(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("read request: %w", err)
 	}
 	config := &rest.Config{Host: r.Host, BearerToken: r.Token, TLSClientConfig: rest.TLSClientConfig{CAData: r.CA}, QPS: -1, UserAgent: "kubectl"}
-	k, err := New(direct{config}, r.Namespace, r.Workspace)
+	k, err := New(Direct{config}, r.Namespace, r.Workspace)
 	if err != nil {
 		return err
 	}
@@ -115,30 +114,6 @@ func dataSize() (uint64, error) {
 		}
 	}
 	return 0, errors.New("the kernel does not say")
-}
-
-// direct is access through a proxy of another process.
-type direct struct{ config *rest.Config }
-
-func (d direct) RESTConfig() *rest.Config { return rest.CopyConfig(d.config) }
-
-func (d direct) Scoped(ctx context.Context) (*rest.Config, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	config := d.RESTConfig()
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return scoped{ctx, next} })
-	return config, cancel
-}
-
-// scoped ends requests with a context beyond their own.
-type scoped struct {
-	ctx  context.Context
-	next http.RoundTripper
-}
-
-func (s scoped) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(s.ctx, cancel)
-	return s.next.RoundTrip(r.WithContext(ctx))
 }
 
 // inChild runs a command in a child, one of this Kubectl at a time. The command has timeout to end.

@@ -74,29 +74,6 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// access is a kubectl.Access without a proxy.
-type access struct{ host string }
-
-func (a access) RESTConfig() *rest.Config { return &rest.Config{Host: a.host, QPS: -1} }
-
-func (a access) Scoped(ctx context.Context) (*rest.Config, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	config := a.RESTConfig()
-	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return scoped{ctx, rt} })
-	return config, cancel
-}
-
-type scoped struct {
-	ctx  context.Context
-	next http.RoundTripper
-}
-
-func (s scoped) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(s.ctx, cancel)
-	return s.next.RoundTrip(r.WithContext(ctx))
-}
-
 func setup(t *testing.T) (*kubectl.Kubectl, *api, string) {
 	t.Helper()
 	a := &api{hang: make(chan struct{})}
@@ -106,7 +83,7 @@ func setup(t *testing.T) (*kubectl.Kubectl, *api, string) {
 		server.Close()
 	})
 	workspace := t.TempDir()
-	k, err := kubectl.New(access{server.URL}, "hotel", workspace)
+	k, err := kubectl.New(kubectl.Direct{Config: &rest.Config{Host: server.URL, QPS: -1}}, "hotel", workspace)
 	require.NoError(t, err)
 	return k, a, workspace
 }
