@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -77,7 +78,7 @@ func (v verdict) format(value float64) string {
 	if v.bytes {
 		return fmt.Sprintf("%.1f MiB", value/(1<<20))
 	}
-	return strconv.FormatFloat(value, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(value*10)/10, 'f', -1, 64)
 }
 
 func median(values []float64) float64 {
