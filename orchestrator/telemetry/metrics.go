@@ -159,3 +159,29 @@ func (c *Client) Alerts(ctx context.Context) ([]evaluator.AlertEvidence, error) 
 	})
 	return out, nil
 }
+
+// targetDown is the alert on targets that cannot be scraped. It says how many, and not why.
+const targetDown = "TargetDown"
+
+// whyDown says what the last scrape of a target failed with that an alert is about: empty where it is another alert, or nobody can tell.
+func (c *Client) whyDown(ctx context.Context, alert evaluator.AlertEvidence) string {
+	if alert.Name != targetDown {
+		return ""
+	}
+	var data struct {
+		Targets []struct {
+			Labels    map[string]string `json:"labels"`
+			LastError string            `json:"lastError"`
+		} `json:"activeTargets"`
+	}
+	if err := c.get(ctx, c.prometheus, "/api/v1/targets", url.Values{"state": {"active"}}, &data); err != nil {
+		return "" // It only explains an alert, which is the finding.
+	}
+	for _, t := range data.Targets {
+		of := func(label string) bool { return t.Labels[label] == alert.Labels[label] }
+		if t.LastError != "" && of("job") && of("namespace") && of("service") {
+			return ": " + t.LastError
+		}
+	}
+	return ""
+}

@@ -127,7 +127,19 @@ func TestHealthy(t *testing.T) {
 	firing := answering(t, map[string]string{"/api/v1/alerts": `{"data":{"alerts":[{"labels":{"alertname":"TargetDown","job":"geo"},"state":"firing"}]}}`})
 	reason, err := firing.Healthy(t.Context(), nil, time.Second, 1)
 	require.NoError(t, err)
-	require.Contains(t, reason, "TargetDown")
+	require.Equal(t, "alert TargetDown is firing map[job:geo]", reason)
+}
+
+func TestHealthySaysWhyTargetsAreDown(t *testing.T) {
+	t.Parallel()
+	c := answering(t, map[string]string{
+		"/api/v1/alerts": `{"data":{"alerts":[{"labels":{"alertname":"TargetDown","job":"geo"},"state":"firing"}]}}`,
+		"/api/v1/targets": `{"data":{"activeTargets":[{"labels":{"job":"rate"},"lastError":"out of memory"},{"labels":{"job":"geo"},"lastError":""},
+			{"labels":{"job":"geo"},"lastError":"connection refused"}]}}`,
+	})
+	reason, err := c.Healthy(t.Context(), nil, time.Second, 1)
+	require.NoError(t, err)
+	require.Equal(t, "alert TargetDown is firing map[job:geo]: connection refused", reason)
 }
 
 func TestAlerts(t *testing.T) {
