@@ -61,10 +61,20 @@ type Brief struct {
 
 // Budget bounds one trial. Zero means no bound.
 type Budget struct {
-	Steps  int           `json:"steps"`
-	Time   time.Duration `json:"time"`
-	Tokens int64         `json:"tokens,omitempty"`
-	Cost   float64       `json:"costUSD,omitempty"`
+	Steps  int
+	Time   time.Duration
+	Tokens int64
+	Cost   float64
+}
+
+// MarshalJSON writes the budget as agents read it: docs/protocol.md, with the time in seconds.
+func (b Budget) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Steps       int     `json:"steps"`
+		TimeSeconds float64 `json:"timeSeconds"`
+		Tokens      int64   `json:"tokens,omitempty"`
+		CostUSD     float64 `json:"costUSD,omitempty"`
+	}{b.Steps, b.Time.Seconds(), b.Tokens, b.Cost})
 }
 
 // Component names one part of the system, for example {Deployment geo hotel} or {Node node-2}.

@@ -45,6 +45,9 @@ func playClient(socket string) int {
 	if err != nil || !strings.Contains(string(prompt), "You are on call.") {
 		return 5
 	}
+	if brief, err := os.ReadFile(os.Getenv(mcp.EnvBrief)); err != nil || !strings.Contains(string(brief), `"timeSeconds": 60`) {
+		return 6
+	}
 	if _, err := session.CallTool(ctx, &sdk.CallToolParams{Name: "submit_detection", Arguments: map[string]any{"anomaly": true}}); err != nil {
 		return 4
 	}

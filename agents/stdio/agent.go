@@ -116,7 +116,7 @@ type session struct {
 // serve sends the brief and answers calls. It ends with errDone, io.EOF or a named error.
 func (s *session) serve(brief agents.Brief) error {
 	// An agent that ended at once is told from its output, not from the broken pipe.
-	_ = s.send(newBrief(brief, s.cloud.Tools()))
+	_ = s.send(briefMessage{Type: typeBrief, Protocol: ProtocolVersion, Brief: brief, Tools: s.cloud.Tools()})
 	slots := make(chan struct{}, s.limits.Calls)
 	busy := func() bool { return len(slots) > 0 }
 	for {

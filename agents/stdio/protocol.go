@@ -52,27 +52,8 @@ type fromAgent struct {
 type briefMessage struct {
 	Type     string        `json:"type"`
 	Protocol int           `json:"protocol"`
-	Brief    wireBrief     `json:"brief"`
+	Brief    agents.Brief  `json:"brief"`
 	Tools    []agents.Tool `json:"tools"`
-}
-
-// wireBrief is agents.Brief with the time in seconds.
-type wireBrief struct {
-	TrialID        string     `json:"trialId"`
-	Prompt         string     `json:"prompt"`
-	App            string     `json:"app"`
-	Namespace      string     `json:"namespace"`
-	Tasks          []string   `json:"tasks"`
-	Budget         wireBudget `json:"budget"`
-	Mechanisms     []string   `json:"mechanisms"`
-	ComponentKinds []string   `json:"componentKinds"`
-}
-
-type wireBudget struct {
-	Steps       int     `json:"steps"`
-	TimeSeconds float64 `json:"timeSeconds"`
-	Tokens      int64   `json:"tokens,omitempty"`
-	CostUSD     float64 `json:"costUSD,omitempty"`
 }
 
 type resultMessage struct {
@@ -85,12 +66,4 @@ type resultMessage struct {
 type endMessage struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
-}
-
-func newBrief(b agents.Brief, tools []agents.Tool) briefMessage {
-	return briefMessage{Type: typeBrief, Protocol: ProtocolVersion, Tools: tools, Brief: wireBrief{
-		TrialID: b.TrialID, Prompt: b.Prompt, App: b.App, Namespace: b.Namespace, Tasks: b.Tasks,
-		Mechanisms: b.Mechanisms, ComponentKinds: b.ComponentKinds,
-		Budget: wireBudget{Steps: b.Budget.Steps, TimeSeconds: b.Budget.Time.Seconds(), Tokens: b.Budget.Tokens, CostUSD: b.Budget.Cost},
-	}}
 }

@@ -57,7 +57,8 @@ func agent(name string) (func(), bool) {
 	modes := map[string]func(){
 		"good": func() {
 			brief := hear()
-			fmt.Fprintln(os.Stderr, "protocol", brief["protocol"], brief["brief"].(map[string]any)["namespace"])
+			said := brief["brief"].(map[string]any)
+			fmt.Fprintln(os.Stderr, "protocol", brief["protocol"], said["namespace"], said["budget"])
 			say(`{"type":"usage","tokens":12,"costUSD":0.5}`)
 			say(`{"type":"call","id":"a","tool":"kubectl","args":{"command":"get pods"}}`)
 			answer := hear()
@@ -165,7 +166,7 @@ func TestGood(t *testing.T) {
 	}}}
 	require.NoError(t, command(t, "good", &log).Solve(t.Context(), agentstest.Brief(), cloud))
 	require.Equal(t, map[string]any{"anomaly": true}, cloud.Accepted("detection"))
-	require.Contains(t, log.String(), "protocol 1 hotel")
+	require.Contains(t, log.String(), "protocol 1 hotel map[steps:100 timeSeconds:60]")
 	require.Contains(t, log.String(), "got a geo-1 Running")
 	require.Equal(t, int64(12), cloud.tokens)
 }
