@@ -275,7 +275,7 @@ esac
 [ "$only" != kind ] || exit 0
 
 # Runs in pods take about as long as this, so they are played where that is left, or where they are asked for.
-scaleout=50
+scaleout=20
 now=$(date +%s)
 if [ "$only" = scaleout ] || [ "$GAMEDAY_E2E_DEADLINE" = 0 ] || [ $((now + scaleout * 60)) -lt "$GAMEDAY_E2E_DEADLINE" ]; then
   # The timeout is longer than all that the tests wait for one after the other.

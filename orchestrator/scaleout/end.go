@@ -58,11 +58,16 @@ func (s *session) until(ctx context.Context, limit time.Duration, look func(cont
 	defer cancel()
 	tick := s.Clock.NewTicker(poll)
 	defer tick.Stop()
+	last := ""
 	for {
 		waitsFor, err := look(ctx)
 		if err == nil && waitsFor == "" {
 			return nil
 		}
+		if err != nil && ctx.Err() != nil && last != "" {
+			waitsFor, err = last, nil // A look that the limit cut short says less than the one before.
+		}
+		last = waitsFor
 		if apierrors.IsForbidden(err) {
 			return err
 		}
@@ -203,35 +208,43 @@ func (s *session) remove(ctx context.Context) error {
 }
 
 // awaitVolumes waits until the volumes of the session's depots are gone. One that is on a node's own disk stays while that node is away,
-// and one that its storage class keeps stays for good, which is what the class is for.
+// and one that its storage class keeps stays for good, which is what the class is for. Who may not list volumes learns of none.
 func (s *session) awaitVolumes(ctx context.Context) error {
+	if s.Storage.Bucket != nil {
+		return nil
+	}
 	leaving, staying := "", ""
 	err := s.until(ctx, removeTimeout, func(ctx context.Context) (string, error) {
-		if leaving, staying = s.volumes(ctx); leaving != "" {
+		going, kept, err := s.volumes(ctx)
+		if err != nil {
+			return "", err
+		}
+		leaving, staying = going, kept
+		if leaving != "" {
 			return "they are still there", nil
 		}
 		return "", nil
 	})
-	if err != nil {
+	switch {
+	case apierrors.IsForbidden(err):
+		s.Log.Info("volumes cannot be listed", "error", err)
+	case err != nil && leaving == "":
+		return fmt.Errorf("see whether volumes are left: %w; when the cluster is well, run: kubectl --context %s get persistentvolumes", err, s.Cluster.Context)
+	case err != nil:
 		return fmt.Errorf("wait for the end of volumes %s: %w; they go when their nodes are back, and where those never are, run: kubectl --context %s delete persistentvolume %s",
 			leaving, err, s.Cluster.Context, leaving)
-	}
-	if staying != "" {
+	case staying != "":
 		s.board.note("the storage class keeps volumes; to remove them, run: kubectl --context %s delete persistentvolume %s", s.Cluster.Context, staying)
 	}
 	return nil
 }
 
 // volumes are the names of the volumes of the session's claims, with spaces between: of those that are still to go, and of those that their
-// storage class keeps. Who may not list volumes learns of none.
-func (s *session) volumes(ctx context.Context) (leaving, staying string) {
-	if s.Storage.Bucket != nil {
-		return "", ""
-	}
+// storage class keeps.
+func (s *session) volumes(ctx context.Context) (leaving, staying string, err error) {
 	all, err := s.Cluster.Client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		s.Log.Info("volumes cannot be listed", "error", err)
-		return "", ""
+		return "", "", fmt.Errorf("list volumes: %w", err)
 	}
 	var going, kept []string
 	for _, v := range all.Items {
@@ -243,5 +256,5 @@ func (s *session) volumes(ctx context.Context) (leaving, staying string) {
 			going = append(going, v.Name)
 		}
 	}
-	return strings.Join(going, " "), strings.Join(kept, " ")
+	return strings.Join(going, " "), strings.Join(kept, " "), nil
 }

@@ -203,3 +203,29 @@ func TestVolumesThatAreKeptAreNoFailure(t *testing.T) {
 	require.NoError(t, r.executor().Play(t.Context(), w))
 	require.True(t, r.noted("kubectl --context staging delete persistentvolume pv-1"))
 }
+
+// TestVolumesThatCannotBeListedOnceAreNotGone: who asks in vain does not know.
+func TestVolumesThatCannotBeListedOnceAreNotGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var asked atomic.Int32
+	r.client.PrependReactor("list", "persistentvolumes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		switch asked.Add(1) {
+		case 1:
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			going := corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-1"}, Spec: corev1.PersistentVolumeSpec{
+				PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
+				ClaimRef:                      &corev1.ObjectReference{Namespace: r.jobs[0].Namespace, Name: "depot-1"},
+			}}
+			return true, &corev1.PersistentVolumeList{Items: []corev1.PersistentVolume{going}}, nil
+		case 2:
+			return true, nil, errors.New("etcdserver: request timed out")
+		default:
+			return true, &corev1.PersistentVolumeList{}, nil
+		}
+	})
+	w := r.begin(t, "a")
+	require.NoError(t, r.executor().Play(t.Context(), w))
+	require.Equal(t, int32(3), asked.Load())
+}
