@@ -38,6 +38,8 @@ type measurer interface {
 	Objective(ctx context.Context, slo workloads.SLO, window time.Duration) (evaluator.SLOEvidence, error)
 	// Alerts returns the firing alerts, sorted by name.
 	Alerts(ctx context.Context) ([]evaluator.AlertEvidence, error)
+	// Firing says which alert is firing, with what is known of the reason, or "".
+	Firing(ctx context.Context) (string, error)
 	// Holds reports whether a PromQL expression returns at least one sample now.
 	Holds(ctx context.Context, query string) (bool, error)
 }

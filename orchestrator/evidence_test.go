@@ -27,7 +27,9 @@ func (l *sightings) Objective(_ context.Context, slo workloads.SLO, _ time.Durat
 }
 
 func (*sightings) Alerts(context.Context) ([]evaluator.AlertEvidence, error) { return nil, nil }
-func (*sightings) Holds(context.Context, string) (bool, error)               { return false, nil }
+
+func (*sightings) Firing(context.Context) (string, error)      { return "", nil }
+func (*sightings) Holds(context.Context, string) (bool, error) { return false, nil }
 
 // TestSettleJudgesWhatItSaw: the look that ends the wait is the one that counts, whatever the next one would show.
 func TestSettleJudgesWhatItSaw(t *testing.T) {

@@ -12,24 +12,24 @@ import (
 	"github.com/gameday-bench/gameday/problems/truth"
 )
 
-// gate polls condition until it holds. reason is what the last look found missing; it becomes the error when ctx ends.
+// gate polls condition until it holds. reason is what a look found missing; what they found becomes the error when ctx ends.
 func (e *environment) gate(ctx context.Context, condition func(context.Context) (reason string, err error)) error {
-	var last string
+	var found findings
 	for {
 		reason, err := condition(ctx)
 		switch {
 		case ctx.Err() != nil:
-			// The look was cut short: what the one before it found is the better reason.
+			// The look was cut short, and found nothing.
 		case err != nil:
-			last = err.Error()
+			found.add(err.Error())
 		case reason == "":
 			return nil
 		default:
-			last = reason
+			found.add(reason)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+			return fmt.Errorf("%w: %s", context.Cause(ctx), &found)
 		case <-e.clock.After(pollInterval):
 		}
 	}
@@ -63,14 +63,7 @@ func (e *environment) unhealthy(ctx context.Context) (string, error) {
 	if reason, err := e.violated(ctx); reason != "" || err != nil {
 		return reason, err
 	}
-	alerts, err := e.metrics.Alerts(ctx)
-	if err != nil {
-		return "", err
-	}
-	if len(alerts) > 0 {
-		return fmt.Sprintf("alert %s is firing %v", alerts[0].Name, alerts[0].Labels), nil
-	}
-	return "", nil
+	return e.metrics.Firing(ctx)
 }
 
 // violated says which objective is not met over the hold window, or "".

@@ -160,6 +160,15 @@ func (c *Client) Alerts(ctx context.Context) ([]evaluator.AlertEvidence, error) 
 	return out, nil
 }
 
+// Firing says which alert is firing, the first by name, and of targets that are down why the last scrape failed. Empty means none.
+func (c *Client) Firing(ctx context.Context) (string, error) {
+	alerts, err := c.Alerts(ctx)
+	if err != nil || len(alerts) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("alert %s is firing %v%s", alerts[0].Name, alerts[0].Labels, c.whyDown(ctx, alerts[0])), nil
+}
+
 // targetDown is the alert on targets that cannot be scraped. It says how many, and not why.
 const targetDown = "TargetDown"
 

@@ -97,14 +97,10 @@ func span(seconds float64) string {
 }
 
 // Healthy says what keeps the system from being healthy: a firing alert, an objective that is not met over the window, or
-// one with fewer than samples requests. Empty means healthy. Of targets that are down it tells why the last scrape failed.
+// one with fewer than samples requests. Empty means healthy.
 func (c *Client) Healthy(ctx context.Context, slos []workloads.SLO, window time.Duration, samples float64) (string, error) {
-	alerts, err := c.Alerts(ctx)
-	if err != nil {
-		return "", err
-	}
-	if len(alerts) > 0 {
-		return fmt.Sprintf("alert %s is firing %v%s", alerts[0].Name, alerts[0].Labels, c.whyDown(ctx, alerts[0])), nil
+	if reason, err := c.Firing(ctx); reason != "" || err != nil {
+		return reason, err
 	}
 	for _, slo := range slos {
 		e, err := c.Objective(ctx, slo, window)
