@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster"
 )
@@ -95,7 +96,7 @@ func (s *suite) workloads(t *testing.T) {
 		name string
 		run  func(*Rig)
 	}{
-		{"exec", s.exec}, {"logs", s.logs}, {"port-forward", s.portForward}, {"volume", s.volume},
+		{"exec", s.exec}, {"logs", s.logs}, {"port-forward", s.portForward}, {"volume", s.volume}, {"absent", s.absent},
 		{"pod-kill", s.podKill}, {"partition", s.partition}, {"delay", s.delay},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(r.With(t)) })
@@ -152,6 +153,43 @@ func (s *suite) portForward(r *Rig) {
 	pod := r.ReadyPods("app=web")[0]
 	address := r.Forward(pod.Name, 8080)
 	require.Equal(r.T, pod.Name, strings.TrimSpace(r.Fetch("http://"+address+"/hostName")))
+}
+
+// absent: where a Service and a pod have been, nobody answers any more; least of all somebody outside of the cluster, to whom packets without a
+// destination might be routed.
+func (s *suite) absent(r *Rig) {
+	r.Apply(s.manifest(`
+apiVersion: v1
+kind: Service
+metadata: {name: former}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: former}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "${server}", args: [netexec]}]
+`))
+	pod := r.Running("former")
+	service, err := r.Kube.CoreV1().Services(r.Namespace).Get(r.T.Context(), "former", metav1.GetOptions{})
+	require.NoError(r.T, err)
+	for _, at := range []string{service.Spec.ClusterIP + ":80", pod.Status.PodIP + ":8080"} {
+		r.Eventually("the server answers at "+at, func() (bool, string) {
+			out, code := r.Sh("client", "curl -s -m 3 http://"+at+"/hostName")
+			return code == 0, fmt.Sprintf("exit code %d: %s", code, out)
+		})
+	}
+	require.NoError(r.T, r.Kube.CoreV1().Services(r.Namespace).Delete(r.T.Context(), "former", metav1.DeleteOptions{}))
+	r.DeletePod("former")
+	for _, at := range []string{service.Spec.ClusterIP + ":80", pod.Status.PodIP + ":8080"} {
+		r.Eventually("nobody answers at "+at, func() (bool, string) {
+			out, code := r.Sh("client", "curl -s -m 3 http://"+at+"/hostName")
+			return code != 0, "somebody does: " + out
+		})
+	}
 }
 
 // volume: a claim without a class is bound, and what one pod writes the next one reads.

@@ -68,6 +68,9 @@ func (c *Cluster) RestartNode(ctx context.Context, name string) error {
 			return c.engine.explain(fmt.Errorf("restart node %s: %w", name, err))
 		}
 	}
+	if verb == "start" {
+		c.confine(ctx, n) // Before its pods are started.
+	}
 	err = until(ctx, c.clock, backLimit, func(ctx context.Context) (string, error) { return c.notBack(ctx, name, since) })
 	if err != nil {
 		return errs.With(errs.Infra, fmt.Errorf("restart node %s: %w", name, err))

@@ -201,6 +201,7 @@ func (p *Provider) raise(ctx context.Context, c *Cluster) error {
 		return fmt.Errorf("take the names of containers out of the cluster: %w", err)
 	}
 	c.renameHosts(ctx, c.layout.nodes...)
+	c.confine(ctx, c.layout.nodes...)
 	if err := p.loadPrograms(ctx, c); err != nil {
 		return err
 	}

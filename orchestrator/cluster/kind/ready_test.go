@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"github.com/gameday-bench/gameday/orchestrator/cluster/record"
 )
@@ -179,7 +182,7 @@ func running(t *testing.T, f *fakeDocker, objects ...runtime.Object) *Cluster {
 		f.container(t, full, n.container, up)
 	}
 	c := &Cluster{
-		name: "demo", full: full, engine: engine{docker}, layout: &layout{nodes: nodes}, kube: fake.NewClientset(objects...), clock: clock.RealClock{},
+		name: "demo", full: full, engine: engine{docker}, layout: &layout{config: &v1alpha4.Cluster{}, nodes: nodes}, kube: fake.NewClientset(objects...), clock: clock.RealClock{},
 		log: slog.New(slog.DiscardHandler), done: make(chan struct{}), expected: map[string]bool{}, started: map[string]string{},
 	}
 	c.watch(t.Context())
@@ -253,6 +256,14 @@ func TestNodesFailAndComeBack(t *testing.T) {
 	}
 	require.Contains(t, f.calls(t), "kill gameday-x-demo-worker")
 	require.Contains(t, f.calls(t), "start gameday-x-demo-worker")
+	confined := slices.DeleteFunc(f.calls(t), func(call string) bool {
+		return !strings.Contains(call, "10.96.0.0/16") && !strings.Contains(call, "10.244.0.0/16")
+	})
+	require.Equal(t, []string{
+		"exec --privileged gameday-x-demo-worker ip route replace unreachable 10.244.0.0/16",
+		"exec --privileged gameday-x-demo-worker iptables --wait --insert FORWARD --destination 10.96.0.0/16 --jump REJECT",
+		"exec --privileged gameday-x-demo-worker iptables --wait --insert OUTPUT --destination 10.96.0.0/16 --jump REJECT",
+	}, confined, "what was started again has lost its rules; what was paused has not")
 	require.Contains(t, f.calls(t), "pause gameday-x-demo-worker")
 	require.Contains(t, f.calls(t), "unpause gameday-x-demo-worker")
 	require.NoError(t, c.StopKubelet(t.Context(), "node-2"))
