@@ -16,6 +16,22 @@ func Programs() []string { return []string{"gameday-dns", "gameday-pod", "gameda
 // Companions are the executables that hold programs of images which another one offers. They are started in its place.
 func Companions() []string { return []string{"gameday-mysql"} }
 
+// furtherVariable lists executables that are not gameday's.
+const furtherVariable = "GAMEDAY_PROGRAMS"
+
+// Further returns the executables of somebody's own that hold the programs of containers, as Programs do: those that $GAMEDAY_PROGRAMS
+// lists by their absolute paths, separated as in PATH. That one of them is not there is an error of party infra.
+func Further() ([]string, error) {
+	var out []string
+	for _, path := range filepath.SplitList(os.Getenv(furtherVariable)) {
+		if _, ok := in(filepath.Split(path)); !ok || !filepath.IsAbs(path) {
+			return nil, errs.Hint(errs.Newf(errs.Infra, "find %q: no such executable", path), "%s lists absolute paths, separated as in PATH", furtherVariable)
+		}
+		out = append(out, path)
+	}
+	return out, nil
+}
+
 // Find returns the absolute path of the executable called name. It looks in dir or, where dir is empty, in $GAMEDAY_BIN_DIR,
 // beside the running executable, in bin/ of the source tree that the working directory is in (so that go test needs no
 // setting), and in PATH. That it is nowhere is an error of party infra.

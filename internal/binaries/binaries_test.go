@@ -40,3 +40,28 @@ func TestFind(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, program, found)
 }
+
+func TestFurther(t *testing.T) {
+	t.Setenv("GAMEDAY_PROGRAMS", "")
+	further, err := binaries.Further()
+	require.NoError(t, err)
+	require.Empty(t, further)
+
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	for _, path := range []string{one, two} {
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755))
+	}
+	t.Setenv("GAMEDAY_PROGRAMS", two+string(os.PathListSeparator)+one)
+	further, err = binaries.Further()
+	require.NoError(t, err)
+	require.Equal(t, []string{two, one}, further)
+
+	t.Chdir(dir)
+	for _, path := range []string{filepath.Join(dir, "nothing"), dir, "one", one + string(os.PathListSeparator)} {
+		t.Setenv("GAMEDAY_PROGRAMS", path)
+		_, err = binaries.Further()
+		require.Equal(t, errs.Infra, errs.PartyOf(err), path)
+		require.Contains(t, errs.HintOf(err), "GAMEDAY_PROGRAMS lists absolute paths")
+	}
+}

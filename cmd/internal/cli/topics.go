@@ -36,6 +36,8 @@ prints what holds.
 Further variables:
 
   GAMEDAY_BIN_DIR              directory of gameday's other binaries, where they are not beside it
+  GAMEDAY_PROGRAMS             binaries with programs of your own, by their absolute paths, separated as in PATH: embedded
+                               clusters have their images beside gameday's
   XDG_RUNTIME_DIR              where the directories of clusters are; else the directory for temporary files
   NO_COLOR, TERM=dumb, CI      no colours; no redrawing
   COLUMNS                      width of tables where the terminal does not say

@@ -11,7 +11,7 @@ type Binaries struct {
 	Programs []string
 }
 
-// FindBinaries looks for each executable where binaries.Find does.
+// FindBinaries looks for each executable where binaries.Find does. Those of somebody's own programs (binaries.Further) come last.
 func FindBinaries() (Binaries, error) {
 	clusterPath, err := binaries.Find("", ClusterBinary)
 	if err != nil {
@@ -30,5 +30,10 @@ func FindBinaries() (Binaries, error) {
 		}
 		b.Programs = append(b.Programs, path)
 	}
+	further, err := binaries.Further()
+	if err != nil {
+		return Binaries{}, err
+	}
+	b.Programs = append(b.Programs, further...)
 	return b, nil
 }
