@@ -87,9 +87,10 @@ kill: build ## Kill the parent, the control plane and a node at random moments o
 conformance: build ## Run Kubernetes' conformance tests (CLUSTERS=1, PROCS=4, ARGS=...) and write docs/conformance.md; the first build takes long
 	cd hack/conformance && $(GO) build -ldflags '$(LDFLAGS) -X k8s.io/component-base/version.gitVersion=v1.35.4' -o $(BIN)/conformance/ \
 	  . github.com/onsi/ginkgo/v2/ginkgo k8s.io/kubernetes/cmd/kubectl
+	cd hack/conformance && $(GO) build -ldflags '$(LDFLAGS) -X k8s.io/component-base/version.gitVersion=v1.35.4' -o $(BIN)/gameday-samples ./samples
 	cd hack/conformance && $(GO) test -c -vet=off -ldflags '$(LDFLAGS)' -o $(BIN)/conformance/e2e.test k8s.io/kubernetes/test/e2e
-	$(BIN)/conformance/conformance -tools $(BIN)/conformance -gameday $(BIN)/gameday -work .cache/conformance -lists hack/conformance \
-	  -report docs/conformance.md -clusters $(or $(CLUSTERS),1) -procs $(or $(PROCS),4) $(ARGS)
+	GAMEDAY_PROGRAMS=$(BIN)/gameday-samples $(BIN)/conformance/conformance -tools $(BIN)/conformance -gameday $(BIN)/gameday \
+	  -work .cache/conformance -lists hack/conformance -report docs/conformance.md -clusters $(or $(CLUSTERS),1) -procs $(or $(PROCS),4) $(ARGS)
 
 .PHONY: e2e-kind
 e2e-kind: build ## Test on kind clusters, as much as fits into BUDGET=45 minutes, 0 for all (ARGS="-run TestE2E/partition"); without a registry a node image is built first

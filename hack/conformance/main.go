@@ -2,9 +2,11 @@
 // writes what came of it.
 //
 // It builds nothing: `make conformance` builds upstream's test binary (k8s.io/kubernetes/test/e2e), the ginkgo command and
-// kubectl from the module cache and passes their directory. The tests run in batches: first those that may run beside others,
-// then the serial ones, one at a time. After each batch, also an interrupted one, the outcome is on disk: a run that was
-// interrupted goes on with --resume, and --only reruns what failed. An outcome names the build that it is of.
+// kubectl from the module cache and passes their directory, and package samples, whose images gameday does not ship. The clusters
+// that are made find these by GAMEDAY_PROGRAMS; one that is there already (--kubeconfig) has to have them. The tests run in
+// batches: first those that may run beside others, then the serial ones, one at a time. After each batch, also an interrupted
+// one, the outcome is on disk: a run that was interrupted goes on with --resume, and --only reruns what failed. An outcome names
+// the build that it is of.
 package main
 
 import (

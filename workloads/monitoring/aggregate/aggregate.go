@@ -61,10 +61,7 @@ func NewConfig(ctx context.Context, o Options) (*genericapiserver.Config, error)
 	if err := serveOn(c, o); err != nil {
 		return nil, err
 	}
-	if err := authenticate(ctx, c, client); err != nil {
-		return nil, err
-	}
-	if err := authorize(c, client); err != nil {
+	if err := Delegate(ctx, c, client); err != nil {
 		return nil, err
 	}
 	if o.Definitions != nil {

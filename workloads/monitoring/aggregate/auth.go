@@ -65,6 +65,15 @@ func newFrontProxy(client kubernetes.Interface) (*frontProxy, error) {
 	return &frontProxy{ca, headers}, nil
 }
 
+// Delegate makes a server believe whom the cluster's API server believes, and ask it what they may do. c.SecureServing has been set. It
+// reads the cluster's authentication settings once before it returns, and follows them when the server runs.
+func Delegate(ctx context.Context, c *genericapiserver.Config, client kubernetes.Interface) error {
+	if err := authenticate(ctx, c, client); err != nil {
+		return err
+	}
+	return authorize(c, client)
+}
+
 // authenticate believes the API server's front proxy, client certificates of the cluster and its tokens.
 func authenticate(ctx context.Context, c *genericapiserver.Config, client kubernetes.Interface) error {
 	proxy, err := newFrontProxy(client)
