@@ -102,7 +102,7 @@ EMBEDDED ?= $(RUNS)/embedded
 KIND     ?= $(RUNS)/kind
 
 .PHONY: agreement
-agreement: build $(EMBEDDED)/summary.json $(KIND)/summary.json ## Compare the smoke suite on embedded and on kind and write docs/agreement.md: 2 to 3 hours, seconds where both runs are in .cache/agreement
+agreement: build $(EMBEDDED)/summary.json $(KIND)/summary.json ## Compare the smoke suite on embedded and on kind and write docs/agreement.md: an hour, seconds where both runs are in .cache/agreement
 	$(GO) run ./hack/agreement -causes hack/agreement/causes.yaml -report docs/agreement.md $(EMBEDDED) $(KIND)
 
 $(RUNS)/embedded/summary.json:
