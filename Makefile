@@ -71,6 +71,10 @@ test-short: ## Run the tests that need no cluster
 test-kindnode: ## Run the tests of hack/kindnode, which is a module of its own
 	cd hack/kindnode && $(GO) test -ldflags '-s -w' ./...
 
+.PHONY: test-conformance
+test-conformance: ## Run the tests of hack/conformance, which is a module of its own
+	cd hack/conformance && $(GO) test -ldflags '-s -w' ./...
+
 .PHONY: test-race
 test-race: ## Run the tests that need no cluster under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 25m $(RACE_PACKAGES)
