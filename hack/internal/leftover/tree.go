@@ -186,7 +186,7 @@ func (t *Tree) Find() Remains {
 	}
 	for _, dir := range []string{filepath.Join(t.home.base(), "gameday"), t.home.temporary()} {
 		_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err == nil && path != dir {
+			if err == nil && path != dir && !stays(path) {
 				out.Files = append(out.Files, path)
 			}
 			return nil
@@ -200,6 +200,12 @@ func (t *Tree) Find() Remains {
 		}
 	}
 	return out
+}
+
+// stays is true for the locks that clusters of one user share, which nobody removes: somebody else may wait for them.
+func stays(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".lock")
 }
 
 // mentions reports whether a process was started in, or told about, the runtime directories.

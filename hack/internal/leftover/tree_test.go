@@ -23,6 +23,7 @@ func TestTreeSeesWhatIsLeft(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
 	at := filepath.Join(root, "r", "gameday", "c-1")
 	require.NoError(t, os.MkdirAll(at, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(at), ".docker-network.lock"), nil, 0o600)) // It is meant to stay.
 	// The shell goes, as a parent that is killed; what it started stays.
 	shell := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & echo $!; read line")
 	shell.Dir = at
