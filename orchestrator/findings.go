@@ -42,13 +42,13 @@ func (f *findings) String() string {
 	if len(f.kinds) < 2 {
 		return f.last
 	}
-	slices.SortStableFunc(f.kinds, func(a, b finding) int { return b.looks - a.looks })
-	all := 0
-	for _, k := range f.kinds {
+	kinds, all := slices.Clone(f.kinds), 0
+	slices.SortStableFunc(kinds, func(a, b finding) int { return b.looks - a.looks })
+	for _, k := range kinds {
 		all += k.looks
 	}
 	var told []string
-	for _, k := range f.kinds[:min(shownFindings, len(f.kinds))] {
+	for _, k := range kinds[:min(shownFindings, len(kinds))] {
 		told = append(told, fmt.Sprintf("%d × %s", k.looks, k.latest))
 	}
 	return fmt.Sprintf("%s (of %d looks: %s)", f.last, all, strings.Join(told, "; "))

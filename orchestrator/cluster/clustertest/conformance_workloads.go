@@ -176,18 +176,25 @@ spec:
 	pod := r.Running("former")
 	service, err := r.Kube.CoreV1().Services(r.Namespace).Get(r.T.Context(), "former", metav1.GetOptions{})
 	require.NoError(r.T, err)
-	for _, at := range []string{service.Spec.ClusterIP + ":80", pod.Status.PodIP + ":8080"} {
-		r.Eventually("the server answers at "+at, func() (bool, string) {
-			out, code := r.Sh("client", "curl -s -m 3 http://"+at+"/hostName")
-			return code == 0, fmt.Sprintf("exit code %d: %s", code, out)
+	// Who answers at each address. It is looked at, for somebody else could, too.
+	addresses := map[string]string{service.Spec.ClusterIP + ":80": "web-", pod.Status.PodIP + ":8080": "former"}
+	ask := func(at string) (string, int) { return r.Sh("client", "curl -s -m 3 http://"+at+"/hostName") }
+	for at, host := range addresses {
+		r.Eventually(host+" answers at "+at, func() (bool, string) {
+			out, code := ask(at)
+			return code == 0 && strings.HasPrefix(out, host), fmt.Sprintf("exit code %d: %s", code, out)
 		})
 	}
 	require.NoError(r.T, r.Kube.CoreV1().Services(r.Namespace).Delete(r.T.Context(), "former", metav1.DeleteOptions{}))
 	r.DeletePod("former")
-	for _, at := range []string{service.Spec.ClusterIP + ":80", pod.Status.PodIP + ":8080"} {
-		r.Eventually("nobody answers at "+at, func() (bool, string) {
-			out, code := r.Sh("client", "curl -s -m 3 http://"+at+"/hostName")
-			return code != 0, "somebody does: " + out
+	for at := range addresses {
+		silent := 0
+		r.Eventually("nobody answers at "+at+" any more", func() (bool, string) {
+			out, code := ask(at)
+			if silent++; code == 0 {
+				silent = 0
+			}
+			return silent == 3, fmt.Sprintf("exit code %d: %s; silent %d times in a row", code, out, silent)
 		})
 	}
 }
