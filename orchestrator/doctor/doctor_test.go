@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gameday-bench/gameday/internal/binaries"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/doctor"
 )
@@ -154,4 +155,27 @@ func TestRequiredComesFirstAndHintsAreThere(t *testing.T) {
 		}
 	}
 	require.True(t, find(t, checks, "loopback ports").OK)
+}
+
+// TestBinariesThatAreNotThere: the hint is of what is wrong, gameday's own binaries or somebody's programs.
+func TestBinariesThatAreNotThere(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GAMEDAY_BIN_DIR", dir)
+	t.Setenv("GAMEDAY_PROGRAMS", "")
+	t.Setenv("PATH", dir)
+	t.Chdir(dir) // bin/ of the source tree is looked at, too.
+	look := func() doctor.Check {
+		return find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, Root: machine(t, 8<<20)}), "binaries")
+	}
+	check := look()
+	require.False(t, check.OK)
+	require.Contains(t, check.Hint, "make build")
+	for _, name := range slices.Concat([]string{"gameday-cluster"}, binaries.Programs(), binaries.Companions()) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o755))
+	}
+	t.Setenv("GAMEDAY_PROGRAMS", "/nothing")
+	check = look()
+	require.False(t, check.OK)
+	require.Contains(t, check.Detail, `find "/nothing": no such executable`)
+	require.Contains(t, check.Hint, "GAMEDAY_PROGRAMS lists absolute paths")
 }

@@ -16,13 +16,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
 func binaries(ctx context.Context, quick bool) []Check {
 	found, err := embedded.FindBinaries()
 	if err != nil {
-		return []Check{{Name: "binaries", Required: true, Detail: err.Error(), Hint: "run make build, or set GAMEDAY_BIN_DIR to the directory that holds them"}}
+		return []Check{{Name: "binaries", Required: true, Detail: err.Error(), Hint: errs.HintOf(err)}}
 	}
 	var out []Check
 	for i, path := range append([]string{found.Cluster}, found.Programs...) {
