@@ -259,7 +259,10 @@ func TestWait(t *testing.T) {
 	require.NoError(t, os.WriteFile(d.logFile(), []byte("failed to start daemon: no bridge\n"), 0o644))
 	exited := make(chan error, 1)
 	exited <- errors.New("exit status 1")
-	require.ErrorContains(t, d.wait(t.Context(), exited), "no bridge")
+	err := d.wait(t.Context(), exited)
+	require.ErrorContains(t, err, "start dockerd: it ended: exit status 1")
+	require.ErrorContains(t, err, "no bridge")
+	require.ErrorIs(t, err, errEnded)
 
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", d.socket())
 	require.NoError(t, err)
@@ -275,6 +278,28 @@ func TestWait(t *testing.T) {
 	defer server.Close()
 	require.NoError(t, d.wait(t.Context(), nil), "a daemon may answer later")
 	require.EqualValues(t, 2, calls.Load())
+}
+
+// TestStartedAgain: a daemon that ends at once is started again, and one that fails otherwise is not.
+func TestStartedAgain(t *testing.T) {
+	t.Parallel()
+	ended, broken := fmt.Errorf("start dockerd: %w", errEnded), errors.New("broken")
+	for _, tc := range []struct {
+		outcomes []error
+		want     error
+		calls    int
+	}{
+		{[]error{nil}, nil, 1},
+		{[]error{ended, nil}, nil, 2},
+		{[]error{ended, ended, ended, nil}, errEnded, 3},
+		{[]error{broken, nil}, broken, 1},
+		{[]error{ended, broken, nil}, broken, 2},
+	} {
+		calls := 0
+		err := again(3, func() error { calls++; return tc.outcomes[calls-1] }, slog.New(slog.DiscardHandler))
+		require.ErrorIs(t, err, tc.want)
+		require.Equal(t, tc.calls, calls)
+	}
 }
 
 func TestUntil(t *testing.T) {

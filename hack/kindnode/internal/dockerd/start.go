@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -110,6 +111,10 @@ func install(ctx context.Context) error {
 	return debian.Install(ctx, debian.Missing(debian.Need{Command: "docker", Package: "docker-cli"}))
 }
 
+// starts is how often a daemon is started that ends before it answers, as the unit in Docker's package does it. One whose predecessor was killed
+// gives containerd 15 s to take over the containers that are left, which on a busy machine are sometimes too few.
+const starts = 3
+
 // bringUp starts the daemon and waits until it answers.
 func (d *Daemon) bringUp(ctx context.Context, s *state) error {
 	if err := d.makeBridge(ctx, s); err != nil {
@@ -119,11 +124,27 @@ func (d *Daemon) bringUp(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	exited, err := d.launch(s, args)
-	if err != nil {
-		return err
+	return again(starts, func() error {
+		exited, err := d.launch(s, args)
+		if err != nil {
+			return err
+		}
+		return d.wait(ctx, exited)
+	}, d.Log)
+}
+
+// errEnded is a daemon that ended before it answered.
+var errEnded = errors.New("it ended")
+
+// again calls start until it does not fail with errEnded, at most so many times, and returns the last error.
+func again(times int, start func() error, log *slog.Logger) error {
+	for {
+		err := start()
+		if times--; times <= 0 || !errors.Is(err, errEnded) {
+			return err
+		}
+		log.Warn("dockerd is started again", "error", err)
 	}
-	return d.wait(ctx, exited)
 }
 
 // arguments are those of dockerd.
@@ -204,7 +225,7 @@ func (d *Daemon) wait(ctx context.Context, exited <-chan error) error {
 			if err == nil {
 				err = errors.New("exit status 0")
 			}
-			return fmt.Errorf("start dockerd: it ended: %w; the end of %s:\n%s", err, d.logFile(), d.said())
+			return fmt.Errorf("start dockerd: %w: %w; the end of %s:\n%s", errEnded, err, d.logFile(), d.said())
 		case <-ctx.Done():
 			return fmt.Errorf("start dockerd: %w; the end of %s:\n%s", context.Cause(ctx), d.logFile(), d.said())
 		case <-tick.C:
