@@ -88,6 +88,9 @@ func (c *container) start() error {
 		if err := c.log.reopen(); err != nil {
 			return err
 		}
+		if c.config.GetStdinOnce() {
+			c.log.awaitClient()
+		}
 	}
 	if err := c.applyClocks(c.r.NodeClocks()); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -113,6 +114,59 @@ func TestAttach(t *testing.T) {
 	require.Equal(t, int32(0), f.ended(id).ExitCode)
 	require.Equal(t, 5000, strings.Count(f.logged(id, "got"), "stdout F got line"))
 }
+
+// A container that waits for its one client keeps for it what it writes before the client comes, so that a short command
+// never seems to have said nothing.
+func TestAttachFirstClient(t *testing.T) {
+	for name, c := range map[string]struct {
+		once        bool
+		args        []string
+		first, next string
+	}{
+		"waits for one client":  {true, []string{"graceful"}, "started\nterminated\n", "terminated\n"},
+		"waits for no client":   {false, []string{"graceful"}, "terminated\n", "terminated\n"},
+		"writes more than that": {true, []string{"chatty", "5000"}, "terminated\n", "terminated\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			id := f.start(func(cfg *runtimeapi.ContainerConfig) { cfg.Stdin, cfg.StdinOnce = true, c.once }, c.args...)
+			f.logged(id, "started")
+			attach := func() (*bytes.Buffer, <-chan error) {
+				var out bytes.Buffer
+				in, came := silent(t)
+				done := make(chan error, 1)
+				go func() {
+					done <- streams{f.Runtime}.Attach(context.Background(), id, in, nopCloser{&out}, nil, false, nil)
+				}()
+				<-came
+				return &out, done
+			}
+			first, firstDone := attach()
+			next, nextDone := attach()
+			require.NoError(t, f.StopContainer(context.Background(), id, 20))
+			require.NoError(t, <-firstDone)
+			require.NoError(t, <-nextDone)
+			require.Equal(t, c.first, first.String())
+			require.Equal(t, c.next, next.String())
+		})
+	}
+}
+
+// silent is an input that says nothing until the test ends. came is closed when it is asked for the first time, which is
+// when the client is attached.
+func silent(t *testing.T) (in io.Reader, came <-chan struct{}) {
+	asked := make(chan struct{})
+	once := sync.OnceFunc(func() { close(asked) })
+	return readerFunc(func([]byte) (int, error) {
+		once()
+		<-t.Context().Done()
+		return 0, io.EOF
+	}), asked
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestPortForward(t *testing.T) {
 	ctx := context.Background()

@@ -23,6 +23,33 @@ type logFile struct {
 	mu      sync.Mutex
 	file    *os.File
 	readers map[*attached]struct{}
+	early   *earlyOutput // What the first client gets of what was written before it came; nil when it gets nothing.
+}
+
+// earlyOutput is what a container that waits for its one client (stdinOnce) has written before the client came. A node loses
+// it, so kubectl run shows nothing of a command that is between its last word and its end when kubectl attaches. That takes
+// bad luck on a node, but here all nodes share the processors.
+type earlyOutput struct {
+	chunks []earlyChunk
+	size   int
+}
+
+type earlyChunk struct {
+	stream string
+	data   []byte
+}
+
+// maxEarly bounds what is kept. A container that writes more is no short command, and its client gets what comes from then on.
+const maxEarly = 4 << 10
+
+// add keeps data, or returns nil when it is too much.
+func (e *earlyOutput) add(stream string, data []byte) *earlyOutput {
+	if e == nil || e.size+len(data) > maxEarly {
+		return nil
+	}
+	e.size += len(data)
+	e.chunks = append(e.chunks, earlyChunk{stream, bytes.Clone(data)})
+	return e
 }
 
 // logReader is an attached client. What it gets waits in a queue, so that a client that does not read never holds up the
@@ -85,7 +112,14 @@ type attached struct {
 	out, errors io.Writer
 }
 
-// attach copies everything that is written from now on to out and, where it is not nil, errors, until detach is called.
+// awaitClient keeps what is written until a first client comes, and gives it to that one.
+func (l *logFile) awaitClient() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.early = &earlyOutput{}
+}
+
+// attach copies everything that is written from now on (and what was kept for a first client) to out and, where it is not nil, errors, until detach is called.
 // reader.done is closed early when the client cannot keep up.
 func (l *logFile) attach(out, errors io.Writer) *attached {
 	a := &attached{l, &logReader{make(chan logChunk, readerQueue), make(chan struct{})}, out, errors}
@@ -96,6 +130,12 @@ func (l *logFile) attach(out, errors io.Writer) *attached {
 		l.readers = map[*attached]struct{}{}
 	}
 	l.readers[a] = struct{}{}
+	if l.early != nil {
+		for _, c := range l.early.chunks {
+			a.take(c.stream, c.data)
+		}
+		l.early = nil
+	}
 	return a
 }
 
@@ -147,6 +187,7 @@ func (s *logStream) Write(p []byte) (int, error) {
 	for a := range s.log.readers {
 		a.take(s.name, plainTrace(p))
 	}
+	s.log.early = s.log.early.add(s.name, plainTrace(p))
 	s.line = s.line[:0]
 	for rest := p; len(rest) > 0; {
 		text, after, whole := bytes.Cut(rest, []byte{'\n'})

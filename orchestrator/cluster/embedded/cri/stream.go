@@ -157,7 +157,7 @@ func (s streams) Attach(ctx context.Context, id string, in io.Reader, out, errs 
 }
 
 // flushTime bounds how long the last output of a container may take to reach an attached client.
-const flushTime = 500 * time.Millisecond
+const flushTime = 5 * time.Second
 
 // PortForward connects the stream with a port of the pod, dialled from inside the pod.
 func (s streams) PortForward(ctx context.Context, id string, port int32, stream io.ReadWriteCloser) error {
