@@ -20,8 +20,8 @@ type finding struct {
 	looks        int
 }
 
-// figures are what differs between two findings of the same kind.
-var figures = regexp.MustCompile(`[0-9]+([.:][0-9]+)*`)
+// figures are what differs between two findings of the same kind: numbers, times of day, and durations.
+var figures = regexp.MustCompile(`([0-9]+([.:][0-9]+)*(e[+-][0-9]+|ms|µs|h|m|s)?)+`)
 
 func (f *findings) add(reason string) {
 	f.last = reason

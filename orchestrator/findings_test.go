@@ -19,7 +19,8 @@ func TestGateTellsWhatKeptItMostOften(t *testing.T) {
 		found []string
 		want  string
 	}{
-		{"one kind, with other figures", []string{"p95 is 0.3", "p95 is 0.21"}, "time is up: p95 is 0.21"},
+		{"one kind, with other figures", []string{"p95 is 0.3", "p95 is 3e-05", "p95 is 0.21"}, "time is up: p95 is 0.21"},
+		{"one kind, with other durations", []string{"pod web: for 59s", "pod web: for 1m5s", "pod web: for 1.5ms"}, "time is up: pod web: for 1.5ms"},
 		{
 			"several", []string{"pods start", "alert A is firing: dial 10.0.0.1:80", "alert A is firing: dial 10.0.0.2:80", "p95 is 0.21"},
 			"time is up: p95 is 0.21 (of 4 looks: 2 × alert A is firing: dial 10.0.0.2:80; 1 × pods start; 1 × p95 is 0.21)",

@@ -38,9 +38,15 @@ func (c *comparison) writeRuns(b *strings.Builder) {
 	line("played", func(r results.Run) string { return r.StartedAt.UTC().Format(time.DateOnly) })
 	line("gameday", func(r results.Run) string { return strings.TrimSpace(r.Tool.Version + " " + short(r.Tool.Commit)) })
 	line("machine", func(r results.Run) string {
-		return fmt.Sprintf("%d cores, %d GiB, Linux %s", r.Host.CPUs, r.Host.MemoryBytes>>30, r.Host.Kernel)
+		return fmt.Sprintf("%d cores, %d GiB, Linux %s", r.Host.CPUs, r.Host.MemoryBytes>>30, release(r.Host.Kernel))
 	})
 	fmt.Fprintf(b, "| trials with a score | %s | %s |\n", c.scored(0), c.scored(1))
+}
+
+// release is a kernel's version without what its maker adds.
+func release(kernel string) string {
+	version, _, _ := strings.Cut(kernel, "-")
+	return version
 }
 
 // short is the start of a commit.

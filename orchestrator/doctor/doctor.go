@@ -75,7 +75,7 @@ func (o Options) look(ctx context.Context) []Check {
 		}
 		return append(out, temporary(o))
 	}
-	out = append(out, binaries(ctx, o.Quick)...)
+	out = append(out, executables(ctx, o.Quick)...)
 	out = append(out, memory(o), processors(o))
 	if o.OutDir != "" {
 		out = append(out, directory("run directory", o.OutDir, runDisk, "--out"))

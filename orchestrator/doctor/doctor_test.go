@@ -157,25 +157,33 @@ func TestRequiredComesFirstAndHintsAreThere(t *testing.T) {
 	require.True(t, find(t, checks, "loopback ports").OK)
 }
 
-// TestBinariesThatAreNotThere: the hint is of what is wrong, gameday's own binaries or somebody's programs.
-func TestBinariesThatAreNotThere(t *testing.T) {
+// TestBinariesThatDoNotWork: the hint is of what is wrong, gameday's own binaries or somebody's programs.
+func TestBinariesThatDoNotWork(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("GAMEDAY_BIN_DIR", dir)
 	t.Setenv("GAMEDAY_PROGRAMS", "")
 	t.Setenv("PATH", dir)
 	t.Chdir(dir) // bin/ of the source tree is looked at, too.
-	look := func() doctor.Check {
-		return find(t, doctor.Run(t.Context(), doctor.Options{Quick: true, Root: machine(t, 8<<20)}), "binaries")
+	look := func(quick bool, name string) doctor.Check {
+		return find(t, doctor.Run(t.Context(), doctor.Options{Quick: quick, Root: machine(t, 8<<20)}), name)
 	}
-	check := look()
+	check := look(true, "binaries")
 	require.False(t, check.OK)
 	require.Contains(t, check.Hint, "make build")
 	for _, name := range slices.Concat([]string{"gameday-cluster"}, binaries.Programs(), binaries.Companions()) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o755))
 	}
 	t.Setenv("GAMEDAY_PROGRAMS", "/nothing")
-	check = look()
+	check = look(true, "binaries")
 	require.False(t, check.OK)
 	require.Contains(t, check.Detail, `find "/nothing": no such executable`)
 	require.Contains(t, check.Hint, "GAMEDAY_PROGRAMS lists absolute paths")
+
+	own := filepath.Join(dir, "own")
+	require.NoError(t, os.WriteFile(own, []byte("#!/bin/sh\n"), 0o755))
+	t.Setenv("GAMEDAY_PROGRAMS", own)
+	check = look(false, "own")
+	require.False(t, check.OK)
+	require.Equal(t, "GAMEDAY_PROGRAMS is for binaries that list their images", check.Hint)
+	require.Equal(t, "build it again with make build", look(false, binaries.Programs()[0]).Hint)
 }

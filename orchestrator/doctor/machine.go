@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,11 +17,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gameday-bench/gameday/internal/binaries"
 	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/cluster/embedded"
 )
 
-func binaries(ctx context.Context, quick bool) []Check {
+func executables(ctx context.Context, quick bool) []Check {
 	found, err := embedded.FindBinaries()
 	if err != nil {
 		return []Check{{Name: "binaries", Required: true, Detail: err.Error(), Hint: errs.HintOf(err)}}
@@ -32,13 +34,21 @@ func binaries(ctx context.Context, quick bool) []Check {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			if text, err := exec.CommandContext(ctx, path, "--images").Output(); err != nil || len(text) == 0 {
 				c.OK, c.Detail = false, fmt.Sprintf("%s --images: %v", path, err)
-				c.Hint = "build it again with make build"
+				c.Hint = rebuilt(path)
 			}
 			cancel()
 		}
 		out = append(out, c)
 	}
 	return out
+}
+
+// rebuilt says what to do about a program binary that does not list its images.
+func rebuilt(path string) string {
+	if further, err := binaries.Further(); err == nil && slices.Contains(further, path) {
+		return "GAMEDAY_PROGRAMS is for binaries that list their images"
+	}
+	return "build it again with make build"
 }
 
 func memory(o Options) Check {

@@ -202,10 +202,10 @@ func (t *Tree) Find() Remains {
 	return out
 }
 
-// stays is true for the locks that clusters of one user share, which nobody removes: somebody else may wait for them.
+// stays is true for the locks of container engines' networks, which clusters of one user share and nobody removes: somebody else may wait for
+// them.
 func stays(path string) bool {
-	name := filepath.Base(path)
-	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".lock")
+	return filepath.Base(filepath.Dir(path)) == "gameday" && strings.HasSuffix(path, "-network.lock")
 }
 
 // mentions reports whether a process was started in, or told about, the runtime directories.

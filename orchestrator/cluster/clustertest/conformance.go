@@ -43,6 +43,9 @@ type ConformanceOptions struct {
 	// Attached says that the provider only attaches to a cluster that somebody else has made: the API server outlives Down,
 	// and names do not matter.
 	Attached bool
+	// Refuses says that the provider keeps packets to what is not there on the nodes, so that who sends them is told at once. Elsewhere
+	// they may get lost.
+	Refuses bool
 	// Lacks maps what the machine cannot do, such as Netem, to the reason, which the skipped test shows; nil lacks nothing.
 	Lacks func(t *testing.T, c cluster.Cluster) map[string]string
 }

@@ -68,13 +68,12 @@ func (c *Cluster) RestartNode(ctx context.Context, name string) error {
 			return c.engine.explain(fmt.Errorf("restart node %s: %w", name, err))
 		}
 	}
-	if verb == "start" {
-		c.confine(ctx, n) // Before its pods are started.
-	}
+	c.confine(ctx, n) // Before its pods are started.
 	err = until(ctx, c.clock, backLimit, func(ctx context.Context) (string, error) { return c.notBack(ctx, name, since) })
 	if err != nil {
 		return errs.With(errs.Infra, fmt.Errorf("restart node %s: %w", name, err))
 	}
+	c.confine(ctx, n) // Once more: while it starts, a node puts back the rules that it had read a moment before.
 	c.renameHosts(ctx, n)
 	c.expect(name, false)
 	return nil

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -256,14 +255,13 @@ func TestNodesFailAndComeBack(t *testing.T) {
 	}
 	require.Contains(t, f.calls(t), "kill gameday-x-demo-worker")
 	require.Contains(t, f.calls(t), "start gameday-x-demo-worker")
-	confined := slices.DeleteFunc(f.calls(t), func(call string) bool {
-		return !strings.Contains(call, "10.96.0.0/16") && !strings.Contains(call, "10.244.0.0/16")
-	})
-	require.Equal(t, []string{
-		"exec --privileged gameday-x-demo-worker ip route replace unreachable 10.244.0.0/16",
-		"exec --privileged gameday-x-demo-worker iptables --wait --insert FORWARD --destination 10.96.0.0/16 --jump REJECT",
-		"exec --privileged gameday-x-demo-worker iptables --wait --insert OUTPUT --destination 10.96.0.0/16 --jump REJECT",
-	}, confined, "what was started again has lost its rules; what was paused has not")
+	confined := 0
+	for _, call := range f.calls(t) {
+		if strings.HasPrefix(call, "exec --privileged gameday-x-demo-worker ") && strings.Contains(call, "unreachable 10.244.0.0/16") {
+			confined++
+		}
+	}
+	require.Equal(t, 4, confined, "before the pods of a node start, and when it is back")
 	require.Contains(t, f.calls(t), "pause gameday-x-demo-worker")
 	require.Contains(t, f.calls(t), "unpause gameday-x-demo-worker")
 	require.NoError(t, c.StopKubelet(t.Context(), "node-2"))

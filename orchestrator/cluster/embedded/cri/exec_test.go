@@ -125,7 +125,8 @@ func TestAttachFirstClient(t *testing.T) {
 	}{
 		"waits for one client":  {true, []string{"graceful"}, "started\nterminated\n", "terminated\n"},
 		"waits for no client":   {false, []string{"graceful"}, "terminated\n", "terminated\n"},
-		"writes more than that": {true, []string{"chatty", "5000"}, "terminated\n", "terminated\n"},
+		"writes more than that": {true, []string{"chatty", "1", "5000"}, "terminated\n", "terminated\n"},
+		"writes often":          {true, []string{"chatty", "600", "1"}, strings.Repeat("x\n", 600) + "started\nterminated\n", "terminated\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)

@@ -26,32 +26,6 @@ type logFile struct {
 	early   *earlyOutput // What the first client gets of what was written before it came; nil when it gets nothing.
 }
 
-// earlyOutput is what a container that waits for its one client (stdinOnce) has written before the client came. A node loses
-// it, so kubectl run shows nothing of a command that is between its last word and its end when kubectl attaches. That takes
-// bad luck on a node, but here all nodes share the processors.
-type earlyOutput struct {
-	chunks []earlyChunk
-	size   int
-}
-
-type earlyChunk struct {
-	stream string
-	data   []byte
-}
-
-// maxEarly bounds what is kept. A container that writes more is no short command, and its client gets what comes from then on.
-const maxEarly = 4 << 10
-
-// add keeps data, or returns nil when it is too much.
-func (e *earlyOutput) add(stream string, data []byte) *earlyOutput {
-	if e == nil || e.size+len(data) > maxEarly {
-		return nil
-	}
-	e.size += len(data)
-	e.chunks = append(e.chunks, earlyChunk{stream, bytes.Clone(data)})
-	return e
-}
-
 // logReader is an attached client. What it gets waits in a queue, so that a client that does not read never holds up the
 // container; one that falls behind by the whole queue is let go.
 type logReader struct {
@@ -75,6 +49,43 @@ func (rd *logReader) run() {
 			}
 		}
 	}
+}
+
+// earlyOutput is what a container that waits for its one client (stdinOnce) has written before the client came. A node loses
+// it, so kubectl run shows nothing of a command that is between its last word and its end when kubectl attaches. That takes
+// bad luck on a node, but here all nodes share the processors.
+type earlyOutput struct {
+	chunks []earlyChunk
+	size   int
+}
+
+type earlyChunk struct {
+	stream string
+	data   []byte
+}
+
+// maxEarly bounds what is kept, in bytes, and maxTurns how often it changes between the streams. A container that writes more is
+// no short command, and its client gets what comes from then on.
+const (
+	maxEarly = 4 << 10
+	maxTurns = readerQueue / 4
+)
+
+// add keeps data, or returns nil when it is too much.
+func (e *earlyOutput) add(stream string, data []byte) *earlyOutput {
+	if e == nil || e.size+len(data) > maxEarly {
+		return nil
+	}
+	e.size += len(data)
+	if n := len(e.chunks); n > 0 && e.chunks[n-1].stream == stream {
+		e.chunks[n-1].data = append(e.chunks[n-1].data, data...)
+		return e
+	}
+	if len(e.chunks) == maxTurns { // All of it has to fit into a client's queue.
+		return nil
+	}
+	e.chunks = append(e.chunks, earlyChunk{stream, bytes.Clone(data)})
+	return e
 }
 
 // reopen opens the file at path, and makes it when it is not there.

@@ -86,10 +86,13 @@ func runProgram(config string, rest []string) int {
 	case "sleep":
 		fmt.Println("started")
 		idle()
-	case "graceful", "chatty": // The second says more: its argument is by how many bytes.
-		if len(args) > 1 {
-			n, _ := strconv.Atoi(args[1])
-			fmt.Println(strings.Repeat("x", n))
+	case "graceful", "chatty": // The second says more, line by line: how many, and how long each one is.
+		if len(args) > 2 {
+			lines, _ := strconv.Atoi(args[1])
+			n, _ := strconv.Atoi(args[2])
+			for range lines {
+				fmt.Println(strings.Repeat("x", n))
+			}
 		}
 		terms := make(chan os.Signal, 1)
 		signal.Notify(terms, syscall.SIGTERM)

@@ -29,6 +29,7 @@ func conformance(t *testing.T) {
 		Archive: archive,
 		Left:    func(t *testing.T, name string) []string { t.Helper(); return containers(t, name, "") },
 		Break:   killControlPlane,
+		Refuses: true,
 		Lacks:   func(t *testing.T, _ cluster.Cluster) map[string]string { t.Helper(); return lacks(t) },
 	})
 }

@@ -18,8 +18,8 @@ type step struct {
 	name string
 	// estimate is about how long it takes on a machine with two slow cores.
 	estimate time.Duration
-	// core steps are played however little time is left; others only where they fit into it, in their order: what is first is played by default
-	// and, with a node image that is there, in CI.
+	// core steps are played however little time is left; others only where they fit into it, in their order: what is first is played by default.
+	// CI names those that it plays.
 	core bool
 	run  func(t *testing.T, b budget)
 }
