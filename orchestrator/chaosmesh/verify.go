@@ -33,7 +33,8 @@ func (r *Release) prove(ctx context.Context) (err error) {
 	const (
 		image   = "the canary runs the image of Chaos Mesh's daemon where no other is given"
 		path    = "the API server must reach pods on port 10250, as it must for Chaos Mesh's webhooks: see firewalls and network policies"
-		runtime = "the daemon must reach the container runtime, and the node's kernel must have iptables and ip_set"
+		runtime = "the daemon must reach the container runtime, and the node's kernel must have iptables and ip_set; " +
+			"pods of different nodes must reach each other"
 	)
 	for _, step := range []struct {
 		name, hint string

@@ -107,6 +107,11 @@ func (e engine) explain(err error) error {
 		return errs.Hint(err, "free some space, for example with: %s system prune", e.name)
 	case strings.Contains(said, "cannot connect to the docker daemon"):
 		return errs.Hint(err, "start %s (for Docker: sudo systemctl start docker), or point DOCKER_HOST at one that runs", e.name)
+	case strings.Contains(said, "setting rlimit"):
+		return errs.Hint(err, "have %s ask for no more than ulimit -Hn and -Hu allow (for Podman: default_ulimits in containers.conf, such as [\"nofile=20000:20000\", "+
+			"\"nproc=30000:30000\"])", e.name)
+	case errors.Is(err, errNoContainer):
+		return errs.Hint(err, "%s can run no nodes here, which are privileged containers: choose another engine with --engine, or --cluster embedded", e.name)
 	case !ownCall:
 		return err // What else kind's commands say in a node may be about anything.
 	case errors.Is(err, exec.ErrNotFound):

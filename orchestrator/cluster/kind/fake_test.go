@@ -21,6 +21,7 @@ info)
 image)
 	[ -e "$FAKE/image" ] || { echo "Error: No such image: $3" >&2; exit 1; } ;;
 run)
+	[ ! -e "$FAKE/run-fails" ] || { cat "$FAKE/run-says" >&2; exit "$(cat "$FAKE/run-fails")"; }
 	[ ! -e "$FAKE/kernel" ] || cat "$FAKE/kernel" ;;
 pull)
 	echo "dial tcp: lookup registry-1.docker.io: no such host" >&2

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gameday-bench/gameday/faults"
+	"github.com/gameday-bench/gameday/internal/errs"
 	"github.com/gameday-bench/gameday/orchestrator/preflight"
 )
 
@@ -72,11 +74,24 @@ func (k *kernel) look(ctx context.Context, e engine, image string) error {
 	return nil
 }
 
+// The exit codes of run where the engine could not make a container, and where it could not start a command in one, of docker and podman
+// alike (https://docs.docker.com/engine/containers/run/#exit-status).
+const (
+	notRun     = 125
+	notInvoked = 126
+)
+
+// errNoContainer is for an engine that cannot run a privileged container, and so no node.
+var errNoContainer = errors.New("no container can be started")
+
 // trySchedulers tries the packet schedulers in a container of an image that is there. The container has a network of its own, ends by itself,
 // and is gone then.
 func (e engine) trySchedulers(ctx context.Context, image string) (map[string]string, error) {
 	// A node is as privileged. Its kernel loads the modules that it has.
 	out, err := e.transfer(ctx, "run", "--rm", "--privileged", "--network", "none", "--entrypoint", "sh", e.reference(image), "-c", kernelScript)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && (exit.ExitCode() == notRun || exit.ExitCode() == notInvoked) {
+		return nil, fmt.Errorf("%w: %w", errNoContainer, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +118,7 @@ func (e engine) trySchedulers(ctx context.Context, image string) (map[string]str
 }
 
 // lookAtKernel finds out what the kernel lacks. That it cannot be told is no error: Chaos Mesh then says so when it injects a fault. The error
-// is for a ctx that has ended.
+// is for a ctx that has ended, and, of party infra, for an engine that cannot run nodes.
 func (p *Provider) lookAtKernel(ctx context.Context, s *site) error {
 	err := p.kernel.look(ctx, s.engine, s.layout.images()[0])
 	if err == nil {
@@ -111,6 +126,9 @@ func (p *Provider) lookAtKernel(ctx context.Context, s *site) error {
 	}
 	if ctx.Err() != nil {
 		return err
+	}
+	if errors.Is(err, errNoContainer) {
+		return s.engine.explain(err)
 	}
 	p.log().Warn("it is not known which packet schedulers the kernel has", "error", err)
 	return nil
@@ -123,7 +141,11 @@ func (p *Provider) checkKernel(ctx context.Context, s *site) preflight.Check {
 	if slices.Contains(s.absent, image) {
 		return preflight.Noted(name, "look again when the node image is there", "they are tried in a container of the node image, which is not here yet")
 	}
-	if err := p.kernel.look(ctx, s.engine, image); err != nil {
+	err := p.kernel.look(ctx, s.engine, image)
+	if errors.Is(err, errNoContainer) {
+		return preflight.Failed(name, errs.HintOf(s.engine.explain(err)), "%v", err)
+	}
+	if err != nil {
 		return preflight.Noted(name, "faults that need one say so when they are injected", "%v", err)
 	}
 	lacks, _ := p.kernel.known()

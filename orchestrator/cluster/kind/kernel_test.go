@@ -73,6 +73,29 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+// TestNoContainer: an engine that cannot run a container of the node image can run no node, and that is known before anything is made.
+func TestNoContainer(t *testing.T) {
+	for name, tc := range map[string]struct{ exit, said, hint string }{
+		"limits":     {"126", "Error: runc create failed: error setting rlimit type 7: operation not permitted", "default_ulimits in containers.conf"},
+		"privileges": {"125", "docker: Error response from daemon: privileged mode is incompatible with user namespaces.", "choose another engine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newDocker(t)
+			f.write(t, "run-fails", tc.exit)
+			f.write(t, "run-says", tc.said)
+			err := (&Provider{}).Prepare(t.Context(), cluster.Spec{})
+			require.Equal(t, errs.Infra, errs.PartyOf(err))
+			require.ErrorContains(t, err, "no container can be started")
+			require.ErrorContains(t, err, tc.said)
+			require.Contains(t, errs.HintOf(err), tc.hint)
+			got := find(t, (&Provider{}).Check(t.Context(), cluster.Spec{}, 1), "packet schedulers")
+			require.False(t, got.OK)
+			require.True(t, got.Required)
+			require.Contains(t, got.Hint, tc.hint)
+		})
+	}
+}
+
 // TestKernelBeforeTheImage: nothing is pulled to try the kernel.
 func TestKernelBeforeTheImage(t *testing.T) {
 	f := newDocker(t)
