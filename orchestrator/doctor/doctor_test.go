@@ -184,6 +184,6 @@ func TestBinariesThatDoNotWork(t *testing.T) {
 	t.Setenv("GAMEDAY_PROGRAMS", own)
 	check = look(false, "own")
 	require.False(t, check.OK)
-	require.Equal(t, "GAMEDAY_PROGRAMS is for binaries that list their images", check.Hint)
+	require.Equal(t, "see that GAMEDAY_PROGRAMS names binaries that list their images", check.Hint)
 	require.Equal(t, "build it again with make build", look(false, binaries.Programs()[0]).Hint)
 }

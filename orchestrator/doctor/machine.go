@@ -46,7 +46,7 @@ func executables(ctx context.Context, quick bool) []Check {
 // rebuilt says what to do about a program binary that does not list its images.
 func rebuilt(path string) string {
 	if further, err := binaries.Further(); err == nil && slices.Contains(further, path) {
-		return "GAMEDAY_PROGRAMS is for binaries that list their images"
+		return "see that GAMEDAY_PROGRAMS names binaries that list their images"
 	}
 	return "build it again with make build"
 }

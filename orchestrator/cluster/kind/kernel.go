@@ -143,7 +143,7 @@ func (p *Provider) checkKernel(ctx context.Context, s *site) preflight.Check {
 	}
 	err := p.kernel.look(ctx, s.engine, image)
 	if errors.Is(err, errNoContainer) {
-		return preflight.Failed(name, errs.HintOf(s.engine.explain(err)), "%v", err)
+		return preflight.Failed("privileged containers", errs.HintOf(s.engine.explain(err)), "%v", err)
 	}
 	if err != nil {
 		return preflight.Noted(name, "faults that need one say so when they are injected", "%v", err)

@@ -88,7 +88,7 @@ func TestNoContainer(t *testing.T) {
 			require.ErrorContains(t, err, "no container can be started")
 			require.ErrorContains(t, err, tc.said)
 			require.Contains(t, errs.HintOf(err), tc.hint)
-			got := find(t, (&Provider{}).Check(t.Context(), cluster.Spec{}, 1), "packet schedulers")
+			got := find(t, (&Provider{}).Check(t.Context(), cluster.Spec{}, 1), "privileged containers")
 			require.False(t, got.OK)
 			require.True(t, got.Required)
 			require.Contains(t, got.Hint, tc.hint)

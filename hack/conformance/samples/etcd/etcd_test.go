@@ -34,14 +34,10 @@ func run(t *testing.T, args ...string) (*clientv3.Client, func()) {
 	done := make(chan error, 1)
 	go func() { done <- etcd.Run(ctx, sys) }()
 	// Before the program listens, the port is this machine's, and may be somebody's.
-	require.Eventually(t, func() bool {
-		select {
-		case err := <-done:
-			require.NoError(t, err, "etcd has ended")
-		default:
-		}
-		return network.Address("tcp:2379") != ""
-	}, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return network.Address("tcp:2379") != "" || len(done) > 0 }, 30*time.Second, 10*time.Millisecond)
+	if len(done) > 0 {
+		require.FailNow(t, "etcd has ended", "%v", <-done)
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{address}, DialTimeout: 30 * time.Second, Logger: zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {

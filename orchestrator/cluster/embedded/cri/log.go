@@ -130,8 +130,8 @@ func (l *logFile) awaitClient() {
 	l.early = &earlyOutput{}
 }
 
-// attach copies everything that is written from now on (and what was kept for a first client) to out and, where it is not nil, errors, until detach is called.
-// reader.done is closed early when the client cannot keep up.
+// attach copies everything that is written from now on, after what was kept for a first client, to out and, where it is not nil,
+// errors, until detach is called. reader.done is closed early when the client cannot keep up.
 func (l *logFile) attach(out, errors io.Writer) *attached {
 	a := &attached{l, &logReader{make(chan logChunk, readerQueue), make(chan struct{})}, out, errors}
 	go a.reader.run()
